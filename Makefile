@@ -1,0 +1,88 @@
+# What is needed: make, and Python 3.11 or newer with its venv module. Everything else goes into .venv.
+#
+#   make test            everything: format, lint, floors, types, tests        make test T="-k link -x"
+#   make demo            scaffold, dev, trigger, and a finished instance       make demo ONCE=1
+#   make bench           how fast, as a ratio                                  make bench B=steps
+#   make storm           the property tests, ten thousand examples each
+#   make wheel           dist/*.whl
+#   make venv lint format types floors coverage clean
+
+# The first Python that runs and is new enough; a name may be a shim with nothing behind it, so each is tried.
+PYTHONS := python3.13 python3.12 python3.11 python3
+NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for name in $(PYTHONS); do $$name -c '$(NEEDED)' >/dev/null 2>&1 && echo $$name && break; done)
+
+# Two processes, a file of tests whole in one of them: what a file sets up is set up once, and ports are not fought over.
+JOBS ?= 2
+T ?=
+B ?= steps
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.DEFAULT_GOAL := test
+.PHONY: test venv format-check lint floors types tests format demo bench storm coverage wheel clean
+
+test: venv
+	@$(MAKE) --no-print-directory format-check
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory floors
+	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory tests
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(BIN)/python -c 'import pip; $(NEEDED)' 2>/dev/null || { \
+		test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer with its venv module" >&2; \
+			echo "hint: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }; \
+		echo "venv       $$($(PYTHON) -V) in .venv"; \
+		$(PYTHON) -m venv --clear .venv; }
+	@echo "install    wflow and its tools, as pinned in constraints.txt"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt hatchling
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+format-check: venv
+	@echo "format     ruff format --check"
+	@$(BIN)/ruff format --quiet --check . || { echo "hint: make format" >&2; exit 1; }
+
+lint: venv
+	@echo "lint       ruff check"
+	@$(BIN)/ruff check --quiet .
+
+floors: venv
+	@echo "floors     lint-imports"
+	@$(BIN)/lint-imports --no-logo > .venv/floors.txt || { cat .venv/floors.txt; exit 1; }
+
+types: venv
+	@echo "types      mypy"
+	@$(BIN)/mypy --no-error-summary
+
+tests: venv
+	@echo "tests      pytest"
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
+
+format: venv
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --quiet --fix .
+
+demo: venv
+	@$(BIN)/python .ci/demo.py $(if $(filter-out 0,$(ONCE)),--once)
+
+bench: venv
+	@$(BIN)/python tests/bench/$(B).py
+
+storm: venv
+	@WFLOW_STORM=1 $(BIN)/pytest --timeout 0 $(T)
+
+coverage: venv
+	@$(BIN)/coverage run -m pytest -q tests/engine $(T)
+	@$(BIN)/coverage report
+
+wheel: venv
+	@$(BIN)/python -m pip wheel -qq --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+clean:
+	@rm -rf dist build .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	@find .ci templates tests wflow -name __pycache__ -prune -exec rm -rf {} +

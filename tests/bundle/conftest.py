@@ -1,0 +1,34 @@
+"""A project on disk, from a mapping of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from wflow.config.model import KvNamespace, Project, Workflow
+
+WORKER = "from wflow import WorkflowEntrypoint\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Project]:
+    """Write files (text or bytes by name) below a folder, `src/worker.py` among them, and describe the project."""
+
+    def make(files: Mapping[str, str | bytes] = {}, *, at: str = "shop", **fields: object) -> Project:
+        root = tmp_path / at
+        for name, content in {"src/worker.py": WORKER, **files}.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        given = {
+            "name": "shop",
+            "main": "src/worker.py",
+            "workflows": (Workflow(binding="ORDERS", name="orders", class_name="Orders"),),
+            "kv_namespaces": (KvNamespace(binding="SHOP_CACHE"),),
+            **fields,
+        }
+        return Project(root=root, path=root / "wflow.toml", **given)  # type: ignore[arg-type]
+
+    return make

@@ -1,0 +1,1 @@
+"""What is shipped: manifest, pack, unpack, lint."""

@@ -1,0 +1,120 @@
+"""Keys that wrangler knows and wflow has no field for: harmless ones are passed over, the others refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# By the name of the dataclass whose table the keys stand in.
+
+IGNORED: Final[Mapping[str, frozenset[str]]] = {
+    "Project": frozenset(
+        {
+            "$schema",
+            "access",
+            "account_id",
+            "addresses",
+            "alias",
+            "base_dir",
+            "cache",
+            "compliance_region",
+            "dependencies_instrumentation",
+            "find_additional_modules",
+            "first_party_worker",
+            "jsx_factory",
+            "jsx_fragment",
+            "keep_names",
+            "keep_vars",
+            "legacy_env",
+            "limits",
+            "logpush",
+            "migrations",
+            "minify",
+            "no_bundle",
+            "observability",
+            "placement",
+            "preserve_file_names",
+            "preview_urls",
+            "previews",
+            "python_modules",
+            "route",
+            "routes",
+            "rules",
+            "secrets",
+            "send_metrics",
+            "streaming_tail_consumers",
+            "tail_consumers",
+            "tsconfig",
+            "upload_source_maps",
+            "usage_model",
+            "workers_dev",
+            "zone_id",
+        }
+    ),
+    "Dev": frozenset(
+        {
+            "container_engine",
+            "enable_containers",
+            "generate_types",
+            "host",
+            "inspector_ip",
+            "inspector_port",
+            "upstream_protocol",
+        }
+    ),
+    "KvNamespace": frozenset({"remote"}),
+    "Workflow": frozenset({"remote"}),
+}
+"""User code does not miss them."""
+
+UNSERVED: Final[Mapping[str, frozenset[str]]] = {
+    "Project": frozenset(
+        {
+            "ai",
+            "ai_search",
+            "ai_search_namespaces",
+            "analytics_engine_datasets",
+            "artifacts",
+            "assets",
+            "browser",
+            "build",
+            "cloudchamber",
+            "containers",
+            "d1_databases",
+            "data_blobs",
+            "define",
+            "dispatch_namespaces",
+            "durable_objects",
+            "exports",
+            "flagship",
+            "hyperdrive",
+            "images",
+            "logfwdr",
+            "media",
+            "mtls_certificates",
+            "pipelines",
+            "queues",
+            "r2_buckets",
+            "ratelimits",
+            "secrets_store_secrets",
+            "send_email",
+            "services",
+            "site",
+            "stream",
+            "text_blobs",
+            "triggers",
+            "unsafe",
+            "unsafe_hello_world",
+            "vectorize",
+            "version_metadata",
+            "vpc_networks",
+            "vpc_services",
+            "wasm_modules",
+            "worker_loaders",
+        }
+    ),
+    "Dev": frozenset({"local_protocol"}),
+}
+"""User code would miss them when it runs."""

@@ -1,0 +1,132 @@
+"""The journal: few and generic facts, so that a new step kind needs no new one.
+
+A fact is kept as msgpack, as an array that starts with its tag; the order of fields is the format, so fields are
+only ever added at the end, with a default. ``at`` is milliseconds since 1970 everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from wflow.engine.outcome import Failure, Outcome
+
+
+class Opened(msgspec.Struct, frozen=True, tag=1, tag_field="fact", array_like=True):
+    """The code asked for a step that will take a while; ``detail`` is what the kind wants shown of it."""
+
+    key: str
+    kind: str
+    at: int
+    digest: bytes = b""
+    detail: dict[str, object] = {}
+
+
+class Tried(msgspec.Struct, frozen=True, tag=2, tag_field="fact", array_like=True):
+    """An attempt began (the first is 1)."""
+
+    key: str
+    attempt: int
+    at: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag=3, tag_field="fact", array_like=True):
+    """An attempt failed; ``retry_at`` is when the next may begin, None when there is none."""
+
+    key: str
+    attempt: int
+    began_at: int
+    at: int
+    failure: Failure
+    retry_at: int | None = None
+
+
+class Settled(msgspec.Struct, frozen=True, tag=4, tag_field="fact", array_like=True):
+    """The step is over. It tells all of a step that succeeded at once, so that such a step is one row.
+
+    ``event`` names the Received fact whose event the step consumed.
+    """
+
+    key: str
+    kind: str
+    at: int
+    outcome: Outcome
+    digest: bytes = b""
+    opened_at: int = 0
+    attempt: int = 0
+    began_at: int = 0
+    event: int | None = None
+    detail: dict[str, object] = {}
+
+
+class Received(msgspec.Struct, frozen=True, tag=5, tag_field="fact", array_like=True):
+    """An event entered the instance; ``payload`` is an encoded value, ``sent_at`` when it was accepted."""
+
+    event: int
+    type: str
+    payload: bytes
+    sent_at: int
+    at: int
+
+
+class Moved(msgspec.Struct, frozen=True, tag=6, tag_field="fact", array_like=True):
+    """The instance's status changed; the last one carries the output or the failure."""
+
+    status: str
+    at: int
+    output: bytes | None = None
+    failure: Failure | None = None
+    detail: dict[str, object] = {}
+
+
+class Logged(msgspec.Struct, frozen=True, tag=7, tag_field="fact", array_like=True):
+    """A log line, of workflow code (then ``step`` is empty) or of anything else that wants to be tailed.
+
+    ``detail`` holds the structured values; ``source`` says where the line came from: workflow, step, request,
+    worker.
+    """
+
+    level: str
+    message: str
+    at: int
+    detail: dict[str, object] = {}
+    step: str = ""
+    source: str = "workflow"
+
+
+Fact = Opened | Tried | Failed | Settled | Received | Moved | Logged
+
+OPENED: Final = 1
+TRIED: Final = 2
+FAILED: Final = 3
+SETTLED: Final = 4
+RECEIVED: Final = 5
+MOVED: Final = 6
+LOGGED: Final = 7
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
+
+encode = _encoder.encode
+
+
+def decode(raw: bytes) -> Fact:
+    """Read one fact; raises msgspec.DecodeError when it is none."""
+    return _decoder.decode(raw)
+
+
+def tag(fact: Fact) -> int:
+    """Say which fact it is as the number that the journal's column ``tag`` keeps."""
+    return _TAGS[type(fact)]
+
+
+_TAGS: Final = {
+    Opened: OPENED,
+    Tried: TRIED,
+    Failed: FAILED,
+    Settled: SETTLED,
+    Received: RECEIVED,
+    Moved: MOVED,
+    Logged: LOGGED,
+}

@@ -1,0 +1,352 @@
+"""The machine: one instance's journal folded into what its code may see next, and the facts that its code makes.
+
+Facts in, decisions out. The machine knows no clock, no store and no coroutine: time is an argument, facts to append are
+taken from it, and outcomes are handed out one by one in journal order, each only after the caller says that it is
+durable. A live run and a replay go through the same calls; a replay merely finds the facts there already.
+
+The caller's part::
+
+    open(step)        the code reached a step            -> its key
+    undecided()       the steps that want a decision
+    decide(key)       what to do about one               -> Settle | Run | Park
+    begin, report     an attempt began, and how it ended
+    receive(event)    an event came in
+    take()            the facts to append, in order
+    next(durable)     the next outcome the code may see, in journal order
+
+A step is known by its name and the nth call with that name. The order of outcomes is the journal's, so every race among
+steps, timers and events has the same winner for ever.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wflow.engine import names
+from wflow.engine.decisions import Decision, Park, Run, Settle
+from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.outcome import Ok, Outcome
+from wflow.engine.past import Past
+from wflow.engine.status import ENDED
+from wflow.errors import NonDeterminismError, TooMany
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wflow.engine.steps import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An outcome that the code may see now; ``event`` is what a wait consumed."""
+
+    key: str
+    outcome: Outcome
+    event: Received | None = None
+
+
+class Machine:
+    """One instance's journal, folded; see the module."""
+
+    def __init__(self, journal: Iterable[Fact] = (), *, seq: int = 0, step_limit: int = names.STEPS) -> None:
+        """Fold ``journal``; ``seq`` is the number of its last record, new facts count on from there."""
+        self.ended = False
+        self._step_limit = step_limit
+        self._steps_asked = 0
+        self._visits: dict[str, int] = {}
+        self._pasts: dict[str, Past] = {}
+        self._steps: dict[str, Step] = {}
+        self._closed: set[str] = set()
+        self._undecided: list[str] = []
+        self._unseen: deque[tuple[int, Settled]] = deque()
+        self._events = _Events()
+        self._facts: list[Fact] = []
+        self._seq = seq
+        self._logs_recorded = 0
+        self._logs_seen = 0
+        for fact in journal:
+            self._fold(fact)
+        self._to_replay = len(self._unseen)
+        self._recorded = list(self._pasts)
+
+    @property
+    def seq(self) -> int:
+        """The number of the last fact, whether taken or not."""
+        return self._seq + len(self._facts)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the journal it was made of still holds an outcome that the code has not seen."""
+        return self._to_replay > 0
+
+    def open(self, step: Step, now: int, digest: bytes = b"") -> str:
+        """Note that the code asks for ``step`` and give its key, ``name-n``.
+
+        Raises NonDeterminismError when the journal has another kind of step, or other arguments, under that key, and
+        TooMany over the limit of steps (sleeps and waits do not count, as with Cloudflare).
+        """
+        name = step.name
+        visit = self._visits.get(name, 0) + 1
+        key = f"{name}-{visit}"
+        if step.kind == "do":
+            self._count_step()
+        past = self._pasts.get(key)
+        if past is None:
+            past = self._pasts[key] = Past(key=key, kind=step.kind, opened_at=now, digest=digest)
+        else:
+            _compare(past, step, digest)
+        self._visits[name] = visit
+        past.asked = True
+        self._steps[key] = step
+        if not past.settled:
+            self._undecided.append(key)
+        return key
+
+    def close(self, key: str) -> None:
+        """Forget a step that the code gave up before it saw its outcome (a timer that was cancelled)."""
+        past = self._pasts.pop(key, None)
+        if past is None:
+            return
+        del self._steps[key]
+        if past.settled:
+            self._closed.add(key)
+
+    def log(self, line: Logged) -> bool:
+        """Append a log line unless the journal has it already; say whether it is new."""
+        self._logs_seen += 1
+        if self._logs_seen <= self._logs_recorded:
+            return False
+        self._append(line)
+        return True
+
+    def undecided(self) -> list[str]:
+        """Hand over the keys of steps that were opened and want a first decision; each is given once.
+
+        Ask only when nothing is left to replay: an attempt must not begin before the journal is known to fit the code.
+        """
+        keys, self._undecided = self._undecided, []
+        return [key for key in keys if key in self._pasts]
+
+    def decide(self, key: str, now: int) -> Decision:
+        """Ask the step what happens next; a step that answers Settle is settled by that."""
+        past, step = self._pasts[key], self._steps[key]
+        if step.awaits is not None:
+            past.event = self._events.first(step.awaits)
+        decision = step.decide(past, now)
+        if isinstance(decision, Settle):
+            self._settle(past, decision.outcome, now)
+        return decision
+
+    def begin(self, key: str, attempt: int, now: int) -> None:
+        """Note that an attempt begins; it becomes a fact only when it lasts (`announce`) or fails."""
+        past = self._pasts[key]
+        past.attempt = attempt
+        past.began_at = now
+        past.running = True
+        past.interrupted = False
+
+    def report(self, key: str, outcome: Outcome, now: int) -> None:
+        """Note how the attempt that began last has ended. A step that was closed meanwhile hears nothing."""
+        past = self._pasts.get(key)
+        if past is None:
+            return
+        past.running = False
+        if isinstance(outcome, Ok):
+            self._settle(past, outcome, now)
+            return
+        self._tell_opened(past)
+        past.failure, past.failed_at, past.retry_at = outcome.failure, now, None
+        match self._steps[key].decide(past, now):
+            case Park(until):
+                past.retry_at = until
+            case Run():
+                past.retry_at = now
+            case Settle():
+                pass
+        past.told = past.attempt + 1
+        self._append(Failed(key, past.attempt, past.began_at, now, outcome.failure, past.retry_at))
+
+    def receive(self, event: Received) -> bool:
+        """Take an event in; False when it is known already, so that a delivery may come twice."""
+        if not self._events.add(event):
+            return False
+        self._append(event)
+        return True
+
+    def announce(self, keys: Iterable[str]) -> None:
+        """Make facts of beginnings that have lasted: for each key, what the journal does not tell yet."""
+        for key in keys:
+            past = self._pasts.get(key)
+            if past is None or past.settled:
+                continue
+            self._tell_opened(past)
+            if past.running and past.told <= past.attempt:
+                past.told = past.attempt + 1
+                self._append(Tried(key, past.attempt, past.began_at))
+
+    def move(self, moved: Moved) -> None:
+        """Append a change of the instance's status; after an ended one nothing can be appended."""
+        self._append(moved)
+        self.ended = moved.status in ENDED
+
+    def take(self) -> list[Fact]:
+        """Hand over the facts made since the last call; the last of them is number `seq`."""
+        facts, self._facts = self._facts, []
+        self._seq += len(facts)
+        return facts
+
+    def next(self, durable: int) -> Seen | None:
+        """Give the next outcome in journal order, if its record's number is at most ``durable``.
+
+        Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of a step
+        that the code has not asked for, or when a recorded step is still not asked for at the journal's end.
+        """
+        while self._unseen and self._unseen[0][0] <= durable:
+            _, settled = self._unseen.popleft()
+            self._to_replay -= 1
+            event = None if settled.event is None else self._events.consumed(settled.event)
+            if settled.key in self._closed:
+                self._closed.discard(settled.key)
+                continue
+            past = self._pasts.get(settled.key)
+            if past is None or not past.asked:
+                raise NonDeterminismError(
+                    f"the journal goes on with step {settled.key!r} ({settled.kind}), "
+                    "which the code does not ask for here"
+                )
+            del self._pasts[settled.key], self._steps[settled.key]
+            return Seen(settled.key, settled.outcome, event)
+        if self._recorded and not self.replaying:
+            self._expect_all_asked()
+        return None
+
+    def _append(self, fact: Fact) -> None:
+        if self.ended:
+            message = f"an instance that ended appends nothing, not even {fact}"
+            raise AssertionError(message)
+        self._facts.append(fact)
+
+    def _count_step(self) -> None:
+        if self._steps_asked >= self._step_limit:
+            raise TooMany(
+                f"The limit of {self._step_limit} steps has been reached. "
+                "This limit can be changed in your worker configuration.",
+                hint=f"set `limits.steps` of the workflow (up to {names.STEPS_MAX}), or split the work over instances",
+            )
+        self._steps_asked += 1
+
+    def _settle(self, past: Past, outcome: Outcome, now: int) -> None:
+        event = None
+        if past.event is not None and isinstance(outcome, Ok):
+            event = past.event.event
+            self._events.consume(past.event)
+        detail = {} if past.told else self._steps[past.key].describe()
+        settled = Settled(
+            past.key,
+            past.kind,
+            now,
+            outcome,
+            past.digest,
+            past.opened_at,
+            past.attempt,
+            past.began_at,
+            event,
+            detail,
+        )
+        past.settled = True
+        self._append(settled)
+        self._unseen.append((self.seq, settled))
+
+    def _tell_opened(self, past: Past) -> None:
+        if past.told:
+            return
+        past.told = 1
+        detail = self._steps[past.key].describe()
+        self._append(Opened(past.key, past.kind, past.opened_at, past.digest, detail))
+
+    def _expect_all_asked(self) -> None:
+        recorded, self._recorded = self._recorded, []
+        for key in recorded:
+            past = self._pasts.get(key)
+            if past is not None and not past.asked:
+                raise NonDeterminismError(
+                    f"the journal has step {key!r} ({past.kind}) under way, which the code never asks for"
+                )
+
+    def _fold(self, fact: Fact) -> None:
+        match fact:
+            case Settled():
+                past = self._folded(fact.key, fact.kind, fact.opened_at)
+                past.digest = fact.digest
+                past.settled = True
+                self._unseen.append((0, fact))
+                if fact.event is not None:
+                    self._events.consume_known(fact.event)
+            case Opened():
+                past = self._folded(fact.key, fact.kind, fact.at)
+                past.digest, past.told = fact.digest, 1
+            case Tried():
+                past = self._pasts[fact.key]
+                past.attempt, past.began_at = fact.attempt, fact.at
+                past.interrupted, past.told = True, fact.attempt + 1
+            case Failed():
+                past = self._pasts[fact.key]
+                past.attempt, past.began_at = fact.attempt, fact.began_at
+                past.failure, past.failed_at, past.retry_at = fact.failure, fact.at, fact.retry_at
+                past.interrupted, past.told = False, fact.attempt + 1
+            case Received():
+                self._events.add(fact)
+            case Logged():
+                self._logs_recorded += 1
+            case Moved():
+                self.ended = fact.status in ENDED
+
+    def _folded(self, key: str, kind: str, opened_at: int) -> Past:
+        past = self._pasts.get(key)
+        if past is None:
+            past = self._pasts[key] = Past(key=key, kind=kind, opened_at=opened_at)
+        return past
+
+
+class _Events:
+    """The events of one instance: first in, first out by type, each consumed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Received] = {}
+        self._waiting: dict[str, deque[Received]] = {}
+        self._gone: set[int] = set()
+
+    def add(self, event: Received) -> bool:
+        if event.event in self._known or event.event in self._gone:
+            return False
+        self._known[event.event] = event
+        self._waiting.setdefault(event.type, deque()).append(event)
+        return True
+
+    def first(self, type_: str) -> Received | None:
+        waiting = self._waiting.get(type_)
+        return waiting[0] if waiting else None
+
+    def consume(self, event: Received) -> None:
+        """A fact says that a step took it; it stays known until the code has seen it."""
+        self._waiting[event.type].remove(event)
+
+    def consume_known(self, number: int) -> None:
+        self.consume(self._known[number])
+
+    def consumed(self, number: int) -> Received:
+        self._gone.add(number)
+        return self._known.pop(number)
+
+
+def _compare(past: Past, step: Step, digest: bytes) -> None:
+    if past.kind != step.kind:
+        raise NonDeterminismError(
+            f"step {past.key!r} is recorded as {past.kind}, and the code asks for {step.kind}"
+        )
+    if past.digest and digest and past.digest != digest:
+        raise NonDeterminismError(
+            f"step {past.key!r} is called with other arguments than the recorded ones"
+        )

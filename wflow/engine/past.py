@@ -1,0 +1,38 @@
+"""A step's folded facts: all that its kind needs to judge what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wflow.engine.facts import Received
+from wflow.engine.outcome import Failure
+
+
+@dataclass(slots=True)
+class Past:
+    """What has happened to one step so far.
+
+    ``attempt`` is the number of the last attempt that began, ``failure`` the error of the last one that failed;
+    ``interrupted`` says that the last one began and was never heard of again.
+    """
+
+    key: str
+    kind: str
+    opened_at: int
+    digest: bytes = b""
+    attempt: int = 0
+    began_at: int = 0
+    failure: Failure | None = None
+    failed_at: int = 0
+    retry_at: int | None = None
+    interrupted: bool = False
+    event: Received | None = None
+    detail: dict[str, object] = field(default_factory=dict)
+    running: bool = False
+    """An attempt is under way in this process."""
+    told: int = 0
+    """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
+    asked: bool = False
+    """The code at hand has asked for it."""
+    settled: bool = False
+    """Its outcome is a fact, though the code may not have seen it yet."""

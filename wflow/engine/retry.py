@@ -1,0 +1,77 @@
+"""How often a step is tried, how long between two attempts, and how long each may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wflow.engine import names
+from wflow.engine.durations import milliseconds
+from wflow.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BACKOFFS: Final = ("constant", "linear", "exponential")
+TIMEOUT_MS: Final = 10 * names.MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A step's policy; the defaults are Cloudflare's documented ones.
+
+    ``limit`` is the number of retries, so a step has ``limit + 1`` attempts.
+    """
+
+    limit: int = 5
+    delay_ms: int = 10_000
+    backoff: str = "exponential"
+    timeout_ms: int = TIMEOUT_MS
+
+    def delay_after(self, attempt: int) -> int:
+        """Say how many milliseconds lie between attempt ``attempt`` (the first is 1) and the next; 365 days at most."""
+        if self.backoff == "exponential":
+            # 2**39 ms is beyond the limit whatever the delay is, and keeps the number small.
+            grown = self.delay_ms << min(attempt - 1, 39)
+        elif self.backoff == "linear":
+            grown = self.delay_ms * attempt
+        else:
+            grown = self.delay_ms
+        return min(grown, names.WAIT_MS_MAX)
+
+
+DEFAULT: Final = Retry()
+
+
+def policy(step: str, retries: Mapping[str, object] | None, timeout: object) -> Retry:
+    """Read what user code gave as ``retries={"limit", "delay", "backoff"}`` and ``timeout``.
+
+    Raises InvalidInput naming the step and the key; unknown keys are refused, as Cloudflare does.
+    """
+    if retries is None and timeout is None:
+        return DEFAULT
+    given = dict(retries or {})
+    if unknown := set(given) - {"limit", "delay", "backoff"}:
+        raise _wrong(step, f"retries has no key {min(unknown)!r}; it takes limit, delay and backoff")
+    limit = given.get("limit", DEFAULT.limit)
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= names.RETRIES_MAX:
+        raise _wrong(step, f"retries.limit must be a whole number from 0 to {names.RETRIES_MAX}, not {limit!r}")
+    backoff = given.get("backoff", DEFAULT.backoff)
+    if backoff not in BACKOFFS:
+        raise _wrong(step, f"retries.backoff must be one of {', '.join(BACKOFFS)}, not {backoff!r}")
+    timeout_ms = _duration(step, "timeout", TIMEOUT_MS if timeout is None else timeout)
+    if timeout_ms == 0:
+        raise _wrong(step, "timeout must be more than 0")
+    delay_ms = _duration(step, "retries.delay", given.get("delay", DEFAULT.delay_ms))
+    return Retry(limit=limit, delay_ms=delay_ms, backoff=str(backoff), timeout_ms=timeout_ms)
+
+
+def _duration(step: str, key: str, value: object) -> int:
+    try:
+        return milliseconds(value)
+    except ValueError as wrong:
+        raise _wrong(step, f"{key}: {wrong}") from None
+
+
+def _wrong(step: str, problem: str) -> InvalidInput:
+    return InvalidInput(f"step {step!r}: {problem}")

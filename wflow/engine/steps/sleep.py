@@ -1,0 +1,35 @@
+"""ctx.sleep and ctx.sleep_until: nothing happens until the clock says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from wflow.engine.decisions import Decision, Park, Settle
+from wflow.engine.outcome import Ok
+
+if TYPE_CHECKING:
+    from wflow.engine.past import Past
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Sleep for ``duration_ms`` after it was first asked for, or until the instant ``until``.
+
+    The duration is no part of the step's identity: a changed one moves the deadline of the same sleep.
+    """
+
+    kind: ClassVar[str] = "sleep"
+    awaits: ClassVar[None] = None
+    name: str
+    duration_ms: int = 0
+    until: int | None = None
+
+    def decide(self, past: Past, now: int) -> Decision:
+        """Settle when the time has come; a past date settles at once."""
+        wake_at = past.opened_at + self.duration_ms if self.until is None else self.until
+        return Settle(Ok()) if now >= wake_at else Park(until=wake_at)
+
+    def describe(self) -> dict[str, object]:
+        """Show what was asked for."""
+        return {"duration": self.duration_ms} if self.until is None else {"until": self.until}

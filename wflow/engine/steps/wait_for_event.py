@@ -1,0 +1,44 @@
+"""ctx.wait_for_event: nothing happens until an event of a type arrives, or time is up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from wflow.engine import names
+from wflow.engine.decisions import Decision, Park, Settle
+from wflow.engine.outcome import Err, Failure, Ok
+
+if TYPE_CHECKING:
+    from wflow.engine.past import Past
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForEvent:
+    """Consume the first event of type ``awaits`` that was sent before the deadline."""
+
+    kind: ClassVar[str] = "waitForEvent"
+    name: str
+    awaits: str
+    timeout_ms: int = names.EVENT_WAIT_MS
+
+    def decide(self, past: Past, now: int) -> Decision:
+        """Settle with the event the machine matched; else wait, else fail with a timeout."""
+        deadline = past.opened_at + self.timeout_ms
+        # An event sent in time wins even when the instance was asleep, or down, as it came.
+        if past.event is not None and past.event.sent_at <= deadline:
+            return Settle(Ok())
+        if now >= deadline:
+            return Settle(Err(self._timed_out()))
+        return Park(until=deadline, event=self.awaits)
+
+    def describe(self) -> dict[str, object]:
+        """Show what is awaited and for how long."""
+        return {"type": self.awaits, "timeout": self.timeout_ms}
+
+    def _timed_out(self) -> Failure:
+        return Failure(
+            name="WorkflowTimeoutError",
+            message=f"Execution timed out after {self.timeout_ms}ms",
+            path="wflow.errors:WorkflowTimeoutError",
+        )

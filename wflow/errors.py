@@ -1,0 +1,226 @@
+"""Every error wflow raises on purpose, drawn as one tree.
+
+::
+
+    WflowError                     has .message, .hint and .code
+    ├── UsageError                 the person can fix it here                    exit 1
+    │   ├── ConfigError            the config file, one report for all problems
+    │   └── BundleError            a bundle that cannot be packed or taken in
+    ├── RunnerError                a runner said no; .status is the HTTP status  exit 1
+    │   └── Unreachable            nobody answers there
+    ├── Refused                    an operation on the runner that is not allowed
+    │   ├── InvalidInput           a value at the door breaks a rule
+    │   ├── Unauthorized           no token, or a wrong one
+    │   ├── Forbidden              a token that lacks the scope
+    │   ├── WorkflowNotFound
+    │   ├── InstanceNotFound
+    │   ├── InstanceExists
+    │   ├── InstanceEnded          the instance is over; nothing more can be asked of it
+    │   ├── TooLarge               over a limit; the message has the number
+    │   └── TooMany                a queue or a page is full; try again later
+    ├── LoadError                  the user's code cannot be imported; .trace is theirs
+    ├── LinkError                  runner and runtime cannot talk
+    └── StoreError                 the database said no
+        ├── StaleClaim             someone else holds the instance now
+        └── StoreBusy              another process holds the data folder
+
+The errors that live in the user's world are exported from ``wflow`` itself:
+
+::
+
+    Exception
+    ├── NonRetryableError          raise it in a step: no more attempts
+    ├── WorkflowTimeoutError       an attempt or a wait ran out of time (also a TimeoutError)
+    ├── StepFailed                 a step's error whose class cannot be imported; .original names it
+    ├── UnserializableError        a value that cannot be kept (also a TypeError)
+    ├── NonDeterminismError        the code asks for something the journal contradicts
+    └── WorkflowInternalError      wflow's own failure inside an instance
+
+``code`` is Cloudflare's number where Cloudflare has one (their REST API), ours from 19000 on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class WflowError(Exception):
+    """What happened, and what the person can do about it."""
+
+    code: ClassVar[int] = 10001
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        """Keep ``message`` (one sentence, no final dot needed) and an optional ``hint``."""
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(WflowError):
+    """The person who typed the command can fix it."""
+
+    code = 19000
+
+
+class ConfigError(UsageError):
+    """The config file is wrong; the message is the whole grouped report."""
+
+    code = 19001
+
+
+class BundleError(UsageError):
+    """A bundle cannot be packed, or was refused on the way in."""
+
+    code = 10021
+
+
+class RunnerError(WflowError):
+    """A runner answered with an error."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int = 500,
+        number: int = 10001,
+    ) -> None:
+        """Keep the HTTP ``status`` and the ``number`` of the first error in the envelope."""
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.number = number
+
+
+class Unreachable(RunnerError):
+    """Nothing answers at the runner's address."""
+
+
+class Refused(WflowError):
+    """The runner does not do that; nothing was changed."""
+
+    code = 10001
+
+
+class InvalidInput(Refused):
+    """A value breaks a rule that the message names."""
+
+    code = 10026
+
+
+class Unauthorized(Refused):
+    """No token was given, or one that this runner does not know."""
+
+    code = 10000
+
+
+class Forbidden(Refused):
+    """The token is good, but its scope does not cover the request."""
+
+    code = 9109
+
+
+class WorkflowNotFound(Refused):
+    """No workflow has that name."""
+
+    code = 10200
+
+
+class InstanceNotFound(Refused):
+    """The workflow has no instance with that id."""
+
+    code = 10400
+
+
+class InstanceExists(Refused):
+    """An instance with that id exists already; nothing was started."""
+
+    code = 10405
+
+
+class InstanceEnded(Refused):
+    """The instance is on a finite state."""
+
+    code = 10402
+
+
+class TooLarge(Refused):
+    """Over a limit in bytes or in number."""
+
+    code = 10413
+
+
+class TooMany(Refused):
+    """The runner is at a ceiling for now."""
+
+    code = 10429
+
+
+class LoadError(WflowError):
+    """The user's code does not import; ``trace`` is the traceback of their frames."""
+
+    code = 10021
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        trace: str = "",
+        file: str | None = None,
+        line: int | None = None,
+    ) -> None:
+        """Keep where in the user's code it happened, when that is known."""
+        super().__init__(message, hint=hint)
+        self.trace = trace
+        self.file = file
+        self.line = line
+
+
+class LinkError(WflowError):
+    """A frame that makes no sense, or a peer that is gone."""
+
+
+class StoreError(WflowError):
+    """The database said no."""
+
+
+class StaleClaim(StoreError):
+    """The claim's epoch is over: someone else holds the instance now."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the data folder."""
+
+
+class NonRetryableError(Exception):
+    """Raised in a step: the step fails at once, with no more attempts."""
+
+    def __init__(self, message: str = "", name: str = "NonRetryableError") -> None:
+        """Take Cloudflare's two arguments: the message, and a name to show for the error."""
+        super().__init__(message)
+        self.name = name
+
+
+class WorkflowTimeoutError(TimeoutError):
+    """An attempt or a wait for an event ran out of time."""
+
+
+class StepFailed(Exception):
+    """A step failed with an error whose class cannot be brought back; ``original`` names it."""
+
+    def __init__(self, message: str, original: str = "Exception") -> None:
+        """Keep the message and the name of the class that was raised."""
+        super().__init__(message)
+        self.original = original
+
+
+class UnserializableError(TypeError):
+    """A value that cannot be kept in the journal; the message has the path inside it."""
+
+
+class NonDeterminismError(Exception):
+    """The code asks for something that the journal contradicts."""
+
+
+class WorkflowInternalError(Exception):
+    """wflow's own failure inside an instance."""

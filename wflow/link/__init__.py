@@ -1,0 +1,1 @@
+"""The frames between the runner and a runtime."""

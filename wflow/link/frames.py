@@ -1,0 +1,186 @@
+"""What crosses the link between the runner and a runtime, as types.
+
+A frame is a length (4 bytes, big endian) and a msgpack list of messages. Both sides are of one release, since the runner
+starts the runtime; PROTOCOL is compared all the same, before anything else is said.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from wflow.engine.changes import Change, Row
+from wflow.engine.facts import Received
+from wflow.engine.outcome import Failure
+
+PROTOCOL: Final = 1
+FRAME_BYTES: Final = 512 * 1024 * 1024
+"""A longer frame means that the peer has lost its mind; the link is closed."""
+
+Headers = list[tuple[str, str]]
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, tag_field="frame"):
+    """Fields are an array: their order is the format."""
+
+
+# -- from the runner to a runtime ----------------------------------------------------------------------------------
+
+
+class Load(_Message, frozen=True, tag=1):
+    """Import this code. ``root`` is its folder, ``manifest`` what it declares, ``secrets`` join its vars."""
+
+    root: str
+    manifest: bytes
+    secrets: dict[str, str]
+
+
+class Turn(msgspec.Struct, frozen=True, array_like=True):
+    """An instance to go on with.
+
+    ``records`` is its journal, encoded; None says that the runtime should have it in memory, at ``seq``. ``events`` have arrived and
+    are not in the journal yet.
+    """
+
+    instance: int
+    epoch: int
+    workflow: str
+    id: str
+    created_at: int
+    params: bytes
+    seq: int
+    records: list[bytes] | None
+    events: list[Received]
+
+
+class Play(_Message, frozen=True, tag=2):
+    """Claims that this runtime holds from now on."""
+
+    turns: list[Turn]
+
+
+class Acked(_Message, frozen=True, tag=3):
+    """The commit numbered ``batch`` is on disk, but for the instances in ``refused``, whose claims are over."""
+
+    batch: int
+    refused: list[int]
+
+
+class Deliver(_Message, frozen=True, tag=4):
+    """An event for an instance that this runtime holds."""
+
+    instance: int
+    event: Received
+
+
+class Drop(_Message, frozen=True, tag=5):
+    """These instances are no longer this runtime's; stop them without a word."""
+
+    instances: list[int]
+
+
+class Fetch(_Message, frozen=True, tag=6):
+    """An HTTP request for the Worker's `fetch`."""
+
+    call: int
+    method: str
+    url: str
+    headers: Headers
+    body: bytes
+
+
+class Reply(_Message, frozen=True, tag=7):
+    """The answer to a `Call`: a value, or the error that the binding raises."""
+
+    call: int
+    value: bytes
+    failure: Failure | None = None
+
+
+class Drain(_Message, frozen=True, tag=8):
+    """Begin nothing new, hand back each instance as soon as none of its attempts runs, and say so."""
+
+
+# -- from a runtime to the runner ----------------------------------------------------------------------------------
+
+
+class Hello(_Message, frozen=True, tag=20):
+    """The runtime is up and speaks ``protocol``."""
+
+    protocol: int
+    pid: int
+
+
+class Loaded(_Message, frozen=True, tag=21):
+    """The code is in: the classes it defines for workflows and the handlers its Worker has."""
+
+    workflows: list[str]
+    handlers: list[str]
+
+
+class NotLoaded(_Message, frozen=True, tag=22):
+    """The code does not import; ``trace`` shows the user's frames only."""
+
+    message: str
+    trace: str
+    file: str | None = None
+    line: int | None = None
+    hint: str | None = None
+
+
+class Commit(_Message, frozen=True, tag=23):
+    """Facts of many instances, to be on disk together.
+
+    ``claims`` are the (instance, epoch) of all that it touches, ``received`` the numbers of the events that are now in a journal.
+    """
+
+    batch: int
+    claims: list[tuple[int, int]]
+    rows: list[Row]
+    changes: list[Change]
+    received: list[int]
+
+
+class Missing(_Message, frozen=True, tag=24):
+    """These are not in memory (any more); send them with their journals."""
+
+    instances: list[int]
+
+
+class Released(_Message, frozen=True, tag=25):
+    """These are handed back, in the middle of their work, with everything they said committed."""
+
+    instances: list[int]
+
+
+class Call(_Message, frozen=True, tag=26):
+    """User code uses a binding: ``binding`` is its name in `env`, ``args`` an encoded list."""
+
+    call: int
+    binding: str
+    method: str
+    args: bytes
+
+
+class Fetched(_Message, frozen=True, tag=27):
+    """The answer to a `Fetch`."""
+
+    call: int
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Printed(_Message, frozen=True, tag=28):
+    """A line that user code printed or logged; ``instance`` is 0 when it was not in a step."""
+
+    level: str
+    text: str
+    at: int
+    instance: int = 0
+    step: str = ""
+
+
+ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain
+ToRunner = Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed

@@ -1,0 +1,1 @@
+"""The server product: store, server, fleet, admission, timers and reload in one process."""

@@ -1,0 +1,1 @@
+"""The HTTP API, in Cloudflare's v4 dialect."""

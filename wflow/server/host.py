@@ -1,0 +1,46 @@
+"""What the HTTP API needs of a runner; the runner hands itself in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from wflow.bindings.control import Control
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wflow.wire.types import HttpAnswer, HttpRequest, Registered, Version
+
+
+class Host(Control, Protocol):
+    """A runner, as the HTTP API sees it."""
+
+    def workflows(self) -> Sequence[Registered]:
+        """List the workflows of all Workers, by name."""
+        ...
+
+    async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
+        """Hand a request to a Worker's `fetch`; None is the dev session's only Worker.
+
+        Waits while the code is being swapped. A handler that raises gives a 500; raises InvalidInput when there is no
+        such Worker.
+        """
+        ...
+
+    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str) -> Version:
+        """Take a bundle in, try its import in a process of its own, and make it the Worker's current version.
+
+        Raises BundleError, LoadError with the user's traceback; nothing is changed then.
+        """
+        ...
+
+    async def versions(self, worker: str) -> Sequence[Version]:
+        """List a Worker's versions, newest first; raises InvalidInput when there is no such Worker."""
+        ...
+
+    async def changed(self, after: int) -> int:
+        """Wait until the store has records beyond the position ``after``; give its last position.
+
+        Returns at once when it has, and after 10 s at the latest, so that whoever waits can look whether its peer is there.
+        """
+        ...

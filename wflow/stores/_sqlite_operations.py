@@ -1,0 +1,208 @@
+"""What the SQLite store writes, as functions of a connection; each runs inside a transaction of the writer's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wflow.engine import names, status
+from wflow.engine.changes import Change, Ended, Held, Rested
+from wflow.engine.facts import MOVED, Moved, Received, encode
+from wflow.errors import InstanceEnded, InstanceNotFound, TooMany
+from wflow.stores import statements as sql
+from wflow.stores.store import Absent, Batch, Cell, Claim, Delivery, Instance, New
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from wflow.engine.changes import Row
+
+
+class Counters:
+    """The next key and position. In memory, because there is one writer; never reused within a process."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        """Go on after the last ones in the database."""
+        self.key: int = db.execute(sql.LAST_KEY).fetchone()[0]
+        self.position: int = db.execute(sql.LAST_POSITION).fetchone()[0]
+
+
+def create(db: sqlite3.Connection, counters: Counters, new: Sequence[New]) -> list[int | None]:
+    """Insert instances, each on its own; a workflow's full queue refuses the whole call."""
+    for workflow in {one.workflow for one in new}:
+        coming = sum(one.workflow == workflow for one in new)
+        # Counting two million rows for every create would cost more than the create.
+        if counters.key + coming > names.QUEUED:
+            (queued,) = db.execute(sql.QUEUED, (workflow,)).fetchone()
+            if queued + coming > names.QUEUED:
+                raise TooMany(f"workflow {workflow!r} has {queued:,} queued instances; the limit is {names.QUEUED:,}")
+    keys: list[int | None] = []
+    for one in new:
+        key = counters.key + 1
+        row = (key, one.workflow, one.id, one.version, one.at, one.at, one.trigger, one.params)
+        if db.execute(sql.CREATE, row).rowcount:
+            counters.key = key
+            keys.append(key)
+        else:
+            keys.append(None)
+    return keys
+
+
+def claim(db: sqlite3.Connection, wanted: Mapping[str, int], owner: str, now: int) -> list[Claim]:
+    """Take due instances, then queued ones."""
+    keys: list[int] = []
+    for workflow, count in wanted.items():
+        due = [key for (key,) in db.execute(sql.DUE, (workflow, now, count))]
+        keys += due
+        if len(due) < count:
+            keys += [key for (key,) in db.execute(sql.NEXT_QUEUED, (workflow, count - len(due)))]
+    if not keys:
+        return []
+    by_key = {
+        row[0]: Claim(
+            key=row[0],
+            epoch=row[1],
+            workflow=row[2],
+            id=row[3],
+            version=row[4],
+            created_at=row[5],
+            params=row[6],
+            seq=row[7],
+            has_events=bool(row[8]),
+        )
+        for row in db.execute(sql.CLAIM, (owner, now, json.dumps(keys)))
+    }
+    return [by_key[key] for key in keys]
+
+
+def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> list[int]:
+    """Insert rows and make changes for the claims that live; give the others' keys."""
+    live = set(db.execute(sql.LIVE, (json.dumps([key for key, _ in batch.claims]),)))
+    refused = [key for key, epoch in batch.claims if (key, epoch) not in live]
+    rows: Sequence[Row] = batch.rows
+    changes: Sequence[Change] = batch.changes
+    if refused:
+        stale = set(refused)
+        rows = [row for row in rows if row[0] not in stale]
+        changes = [change for change in changes if change.instance not in stale]
+    position = counters.position
+    if rows:
+        db.executemany(sql.APPEND, [(position + n, *row) for n, row in enumerate(rows, 1)])
+    # Events are named one by one and belong to claims; those of refused claims stay for the next holder.
+    if batch.received and not refused:
+        db.execute(sql.RECEIVED, (json.dumps(list(batch.received)),))
+    elif batch.received:
+        _receive_of(db, rows)
+    for change in changes:
+        _change(db, change)
+    counters.position = position + len(rows)
+    return refused
+
+
+def release(db: sqlite3.Connection, claims: Sequence[tuple[int, int]], now: int) -> None:
+    """End claims; their instances are due at once."""
+    db.executemany(sql.RELEASE, [(now, key, epoch) for key, epoch in claims])
+
+
+def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, now: int) -> Instance:
+    """Move an instance and append the Moved that tells of it."""
+    before = _state(db, key)[0]
+    after = status.after(before, verb)
+    if after is None:
+        raise InstanceEnded(f"Cannot {verb} instance since its on status {before}")
+    ended = after in status.ENDED
+    db.execute(sql.MOVE, (after, now, ended, key))
+    if ended:
+        db.execute(sql.FORGET_EVENTS, (key,))
+    (seq,) = db.execute(sql.LAST_SEQ, (key,)).fetchone()
+    counters.position += 1
+    moved = encode(Moved(after, now))
+    db.execute(sql.APPEND, (counters.position, key, seq + 1, MOVED, now, moved))
+    return instance(db.execute(sql.GET, (key,)).fetchone())
+
+
+def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, now: int) -> Delivery:
+    """Keep an event; wake the instance if it rests and awaits it."""
+    state, owner, awaits = _state(db, key)
+    if state in status.ENDED:
+        raise InstanceEnded(f"Cannot send an event to an instance on a finite state ({state})")
+    (buffered,) = db.execute(sql.BUFFERED, (key,)).fetchone()
+    if buffered >= names.EVENTS_BUFFERED:
+        raise TooMany(f"the instance holds {buffered:,} events that nobody has awaited; that is the limit")
+    number = db.execute(sql.DELIVER, (key, type_, payload, now)).lastrowid
+    assert number is not None
+    if owner is None and awaits is not None and type_ in json.loads(awaits):
+        db.execute(sql.WAKE, (now, key))
+    return Delivery(Received(number, type_, payload, now, now), claimed=owner is not None)
+
+
+def delete(db: sqlite3.Connection, keys: Sequence[int]) -> int:
+    """Delete instances, their records and their events."""
+    gone = 0
+    for key in keys:
+        gone += db.execute(sql.DELETE_INSTANCE, (key,)).rowcount
+        db.execute(sql.DELETE_RECORDS, (key,))
+        db.execute(sql.FORGET_EVENTS, (key,))
+    return gone
+
+
+def note(db: sqlite3.Connection, counters: Counters, lines: Sequence[tuple[int, int, bytes]]) -> None:
+    """Append lines of no instance."""
+    for tag, at, body in lines:
+        counters.position += 1
+        db.execute(sql.APPEND, (counters.position, None, 0, tag, at, body))
+
+
+def write(db: sqlite3.Connection, changes: Sequence[Cell | Absent]) -> None:
+    """Write and remove cells."""
+    for change in changes:
+        if isinstance(change, Cell):
+            row = (change.space, change.key, change.value, change.meta, change.expires_at)
+            db.execute(sql.WRITE_CELL, row)
+        else:
+            db.execute(sql.REMOVE_CELL, (change.space, change.key))
+
+
+def instance(row: tuple[object, ...]) -> Instance:
+    """Read a row of the columns that `statements` selects for an instance."""
+    return msgspec.convert(dict(zip(Instance.__struct_fields__, row, strict=True)), Instance)
+
+
+def _receive_of(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    from wflow.engine.facts import RECEIVED, decode
+
+    numbers = [
+        fact.event for row in rows if row[2] == RECEIVED and isinstance(fact := decode(row[4]), Received)
+    ]
+    db.execute(sql.RECEIVED, (json.dumps(numbers),))
+
+
+def _change(db: sqlite3.Connection, change: Change) -> None:
+    key, at = change.instance, change.at
+    match change:
+        case Rested(wake_at=wake_at, awaits=awaits):
+            after = status.after(_state(db, key)[0], "rest")
+            listed = json.dumps(awaits) if awaits else None
+            if listed and db.execute(sql.AWAITED, (key, listed)).fetchone()[0]:
+                wake_at = at
+            paused = after == status.PAUSED
+            db.execute(sql.REST, (after, None if paused else wake_at, listed, at, key))
+        case Ended(status=ended, output=output, failure=failure):
+            db.execute(sql.END, (ended, at, output, _kept(failure), key))
+            db.execute(sql.FORGET_EVENTS, (key,))
+        case Held(failure=failure):
+            db.execute(sql.HOLD, (status.PAUSED, at, _kept(failure), key))
+
+
+def _kept(failure: object) -> bytes | None:
+    return None if failure is None else msgspec.msgpack.encode(failure)
+
+
+def _state(db: sqlite3.Connection, key: int) -> tuple[str, str | None, str | None]:
+    row: tuple[str, str | None, str | None] | None = db.execute(sql.STATE, (key,)).fetchone()
+    if row is None:
+        raise InstanceNotFound(f"instance {key} does not exist")
+    return row

@@ -1,0 +1,142 @@
+"""The one thread that writes to SQLite: whatever arrives while a transaction is on its way goes into the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from wflow.errors import StoreError, WflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+Operation = "Callable[[sqlite3.Connection], T]"
+
+BATCH: Final = 512
+"""Operations in one transaction; more wait for the next, so that nobody's answer waits for ever."""
+
+
+class Writer:
+    """Runs operations in the order of their submission, many to a transaction, and answers after the commit.
+
+    An operation is a function of the connection. It raises a WflowError before it has written anything, or an error
+    of the database at any time: then the transaction is rolled back and the others are run again without it, so that
+    one poison operation never takes its neighbours along.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, after_commit: Callable[[], None]) -> None:
+        """Start the thread. ``after_commit`` is called on the loop that runs now, once for each transaction."""
+        self._connection = connection
+        self._after_commit = after_commit
+        self._loop = asyncio.get_running_loop()
+        self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="wflow-store", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Run ``operation`` in the next transaction; the future is done when that is on disk."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._closed:
+            future.set_exception(StoreError("the store is closed"))
+        else:
+            self._waiting.put(_Job(operation, future))
+        return future
+
+    async def close(self) -> None:
+        """Finish what was submitted, then end the thread."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while True:
+            jobs, last = self._gather()
+            if jobs:
+                _transact(self._connection, jobs)
+                self._loop.call_soon_threadsafe(self._answer, jobs)
+            if last:
+                return
+
+    def _gather(self) -> tuple[list[_Job], bool]:
+        """Wait for a job, then take all that wait with it; tell whether the end was asked for."""
+        jobs: list[_Job] = []
+        job = self._waiting.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) >= BATCH:
+                return jobs, False
+            try:
+                job = self._waiting.get_nowait()
+            except queue.Empty:
+                return jobs, False
+        return jobs, True
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        self._after_commit()
+        for job in jobs:
+            if job.future.done():
+                continue
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
+
+
+class _Job:
+    __slots__ = ("error", "future", "operation", "result")
+
+    def __init__(self, operation: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+        self.operation = operation
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    """Run all jobs in one transaction; a job that the database refuses is left out and the rest run again."""
+    left = list(jobs)
+    while left:
+        poison = _attempt(connection, left)
+        if poison is None:
+            return
+        left.remove(poison)
+
+
+def _attempt(connection: sqlite3.Connection, jobs: list[_Job]) -> _Job | None:
+    """Run the jobs; give the one that broke the transaction, or None when it is committed or beyond saving."""
+    job: _Job | None = None
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for job in jobs:  # noqa: B007 - the one that raised is needed below
+            job.error = None
+            try:
+                job.result = job.operation(connection)
+            except WflowError as refused:
+                job.error = refused
+        job = None
+        connection.execute("COMMIT")
+    except Exception as broken:  # noqa: BLE001 - whatever it is, it belongs to the job, not to this thread
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if job is not None:
+            job.error = _told(broken)
+            return job
+        for each in jobs:
+            each.error = _told(broken)
+    return None
+
+
+def _told(broken: Exception) -> Exception:
+    if not isinstance(broken, sqlite3.Error):
+        return broken
+    hint = "free some disk space; nothing of this was kept" if "full" in str(broken) else None
+    told = StoreError(f"the database said: {broken}", hint=hint)
+    told.__cause__ = broken
+    return told

@@ -1,0 +1,176 @@
+"""The SQL of every store, once, as named statements; a dialect replaces a statement by name.
+
+Lists of keys are passed as one JSON array, so that a statement is prepared once whatever their number.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE instances (
+        key         INTEGER PRIMARY KEY,
+        workflow    TEXT NOT NULL,
+        id          TEXT NOT NULL,
+        version     TEXT NOT NULL,
+        status      TEXT NOT NULL,
+        epoch       INTEGER NOT NULL DEFAULT 0,
+        owner       TEXT,
+        wake_at     INTEGER,
+        awaits      TEXT,
+        created_at  INTEGER NOT NULL,
+        modified_at INTEGER NOT NULL,
+        started_at  INTEGER,
+        ended_at    INTEGER,
+        trigger     TEXT NOT NULL,
+        params      BLOB NOT NULL,
+        output      BLOB,
+        failure     BLOB,
+        UNIQUE (workflow, id)
+    );
+    CREATE INDEX instances_by_status ON instances (workflow, status);
+    CREATE INDEX instances_due ON instances (workflow, wake_at) WHERE wake_at IS NOT NULL;
+    CREATE INDEX instances_owned ON instances (owner) WHERE owner IS NOT NULL;
+
+    CREATE TABLE records (
+        position INTEGER PRIMARY KEY,
+        instance INTEGER,
+        seq      INTEGER NOT NULL,
+        tag      INTEGER NOT NULL,
+        at       INTEGER NOT NULL,
+        body     BLOB NOT NULL
+    );
+    CREATE UNIQUE INDEX records_by_instance ON records (instance, seq) WHERE instance IS NOT NULL;
+
+    CREATE TABLE inbox (
+        number   INTEGER PRIMARY KEY AUTOINCREMENT,
+        instance INTEGER NOT NULL,
+        type     TEXT NOT NULL,
+        payload  BLOB NOT NULL,
+        sent_at  INTEGER NOT NULL
+    );
+    CREATE INDEX inbox_by_instance ON inbox (instance, number);
+
+    CREATE TABLE cells (
+        space      TEXT NOT NULL,
+        key        TEXT NOT NULL,
+        meta       BLOB NOT NULL,
+        expires_at INTEGER,
+        value      BLOB NOT NULL,
+        UNIQUE (space, key)
+    );
+    """,
+)
+"""Append only; all that are new to a database are applied in one transaction."""
+
+CREATE: Final = """
+    INSERT INTO instances (key, workflow, id, version, status, created_at, modified_at, trigger, params)
+    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?) ON CONFLICT (workflow, id) DO NOTHING
+"""
+QUEUED: Final = "SELECT count(*) FROM instances WHERE workflow = ? AND status = 'queued'"
+DUE: Final = "SELECT key FROM instances WHERE workflow = ? AND wake_at <= ? ORDER BY wake_at, key LIMIT ?"
+NEXT_QUEUED: Final = (
+    "SELECT key FROM instances WHERE workflow = ? AND status = 'queued' ORDER BY key LIMIT ?"
+)
+CLAIM: Final = """
+    UPDATE instances
+    SET status = 'running', owner = ?1, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
+        started_at = coalesce(started_at, ?2)
+    WHERE key IN (SELECT value FROM json_each(?3))
+    RETURNING key, epoch, workflow, id, version, created_at, params,
+        coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
+        EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key)
+"""
+BODIES: Final = "SELECT seq, body FROM records WHERE instance = ? ORDER BY seq"
+EVENTS: Final = "SELECT number, type, payload, sent_at FROM inbox WHERE instance = ? ORDER BY number"
+LIVE: Final = """
+    SELECT key, epoch FROM instances WHERE key IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL
+"""
+APPEND: Final = "INSERT INTO records (position, instance, seq, tag, at, body) VALUES (?, ?, ?, ?, ?, ?)"
+RECEIVED: Final = "DELETE FROM inbox WHERE number IN (SELECT value FROM json_each(?))"
+REST: Final = """
+    UPDATE instances SET status = ?, owner = NULL, wake_at = ?, awaits = ?, modified_at = ? WHERE key = ?
+"""
+AWAITED: Final = """
+    SELECT EXISTS (SELECT 1 FROM inbox WHERE instance = ? AND type IN (SELECT value FROM json_each(?)))
+"""
+END: Final = """
+    UPDATE instances
+    SET status = ?, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?2, ended_at = ?2, output = ?, failure = ?
+    WHERE key = ?
+"""
+HOLD: Final = """
+    UPDATE instances
+    SET status = ?, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?, failure = ?
+    WHERE key = ?
+"""
+FORGET_EVENTS: Final = "DELETE FROM inbox WHERE instance = ?"
+RELEASE: Final = """
+    UPDATE instances SET owner = NULL, wake_at = ? WHERE key = ? AND epoch = ? AND owner IS NOT NULL
+"""
+RELEASE_ALL: Final = "UPDATE instances SET owner = NULL, wake_at = 0 WHERE owner IS NOT NULL"
+MOVE: Final = """
+    UPDATE instances
+    SET status = ?1, owner = NULL, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
+        ended_at = CASE WHEN ?3 THEN ?2 END
+    WHERE key = ?4
+"""
+LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
+STATE: Final = "SELECT status, owner, awaits FROM instances WHERE key = ?"
+DELIVER: Final = "INSERT INTO inbox (instance, type, payload, sent_at) VALUES (?, ?, ?, ?)"
+BUFFERED: Final = "SELECT count(*) FROM inbox WHERE instance = ?"
+WAKE: Final = "UPDATE instances SET wake_at = ? WHERE key = ?"
+
+_INSTANCE: Final = """
+    key, workflow, id, version, status, created_at, modified_at, started_at, ended_at, wake_at, trigger, params,
+    output, failure
+"""
+GET: Final = f"SELECT {_INSTANCE} FROM instances WHERE key = ?"
+FIND_ONE: Final = f"SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND id = ?"
+FIND_NEWEST: Final = f"""
+    SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND status = ? AND key < ? ORDER BY key DESC LIMIT ?
+"""
+FIND_OLDEST: Final = f"""
+    SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND status = ? AND key > ? ORDER BY key LIMIT ?
+"""
+COUNTS: Final = "SELECT status, count(*) FROM instances WHERE workflow = ? GROUP BY status"
+DUE_AT: Final = "SELECT min(wake_at) FROM instances WHERE workflow = ? AND wake_at IS NOT NULL"
+DELETE_INSTANCE: Final = "DELETE FROM instances WHERE key = ?"
+DELETE_RECORDS: Final = "DELETE FROM records WHERE instance = ?"
+
+_RECORD: Final = "r.position, r.instance, r.seq, r.tag, r.at, r.body, i.workflow, i.id"
+JOURNAL: Final = f"""
+    SELECT {_RECORD} FROM records r JOIN instances i ON i.key = r.instance
+    WHERE r.instance = ? AND r.seq > ? ORDER BY r.seq LIMIT ?
+"""
+TAIL: Final = f"""
+    SELECT {_RECORD} FROM records r LEFT JOIN instances i ON i.key = r.instance
+    WHERE r.position > ?1
+      AND (?2 IS NULL OR r.tag IN (SELECT value FROM json_each(?2)))
+      AND (?3 IS NULL OR i.workflow = ?3 OR r.instance IS NULL)
+      AND (?4 IS NULL OR i.id = ?4 OR r.instance IS NULL)
+    ORDER BY r.position LIMIT ?5
+"""
+LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"
+FIRST_POSITION: Final = "SELECT coalesce(min(position), 0) FROM records"
+AT_OR_AFTER: Final = "SELECT position, at FROM records WHERE position >= ? ORDER BY position LIMIT 1"
+LAST_KEY: Final = "SELECT coalesce(max(key), 0) FROM instances"
+
+READ_CELL: Final = """
+    SELECT key, value, meta, expires_at FROM cells
+    WHERE space = ? AND key = ? AND (expires_at IS NULL OR expires_at > ?)
+"""
+SCAN_CELLS: Final = """
+    SELECT key, meta, expires_at FROM cells
+    WHERE space = ?1 AND key > ?2 AND key >= ?3 AND substr(key, 1, length(?3)) = ?3
+      AND (expires_at IS NULL OR expires_at > ?4)
+    ORDER BY key LIMIT ?5
+"""
+WRITE_CELL: Final = """
+    INSERT INTO cells (space, key, value, meta, expires_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (space, key) DO UPDATE
+    SET value = excluded.value, meta = excluded.meta, expires_at = excluded.expires_at
+"""
+REMOVE_CELL: Final = "DELETE FROM cells WHERE space = ? AND key = ?"
+EXPIRED_CELLS: Final = "DELETE FROM cells WHERE expires_at <= ?"

@@ -1,0 +1,235 @@
+"""The contract of every store, on one screen; `tests/stores/` gives it meaning, for each store the same.
+
+Times are integer milliseconds, values are bytes. Every method is durable when it returns: on disk, fsynced. A method
+that changes nothing because its input is wrong raises a typed error and leaves no trace; an error of the database becomes
+a StoreError.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from wflow.engine.facts import Received
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from wflow.engine.changes import Change, Row
+
+
+class New(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance to create; ``params`` is an encoded value, ``trigger`` says what asked for it (api, binding)."""
+
+    workflow: str
+    id: str
+    version: str
+    params: bytes
+    at: int
+    trigger: str = "api"
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance as lists and `get` show it; ``failure`` is an encoded Failure, ``output`` an encoded value."""
+
+    key: int
+    workflow: str
+    id: str
+    version: str
+    status: str
+    created_at: int
+    modified_at: int
+    started_at: int | None
+    ended_at: int | None
+    wake_at: int | None
+    trigger: str
+    params: bytes
+    output: bytes | None
+    failure: bytes | None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A hold on an instance: whoever has it may append, until the epoch is over.
+
+    ``seq`` is the number of its last record (0: it has none), ``has_events`` says that events wait to be received.
+    """
+
+    key: int
+    epoch: int
+    workflow: str
+    id: str
+    version: str
+    created_at: int
+    params: bytes
+    seq: int
+    has_events: bool
+
+
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What an instance is played from: its records' bodies in order, and the events it has not received."""
+
+    seq: int
+    records: list[bytes]
+    events: list[Received]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One fact in the order of commits of the whole store; ``workflow`` and ``id`` are None for a Worker's own line."""
+
+    position: int
+    instance: int | None
+    seq: int
+    tag: int
+    at: int
+    body: bytes
+    workflow: str | None = None
+    id: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Facts and changes of many instances, kept together; the rows are for the journal, the changes end claims."""
+
+    claims: Sequence[tuple[int, int]]
+    rows: Sequence[Row] = ()
+    changes: Sequence[Change] = ()
+    received: Sequence[int] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """An event that is kept; ``claimed`` says that somebody holds the instance and should be told."""
+
+    event: Received
+    claimed: bool
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
+    """A value under a key in a named space; ``meta`` is the writer's own, ``expires_at`` None is never."""
+
+    space: str
+    key: str
+    value: bytes
+    meta: bytes = b""
+    expires_at: int | None = None
+
+
+class Absent(msgspec.Struct, frozen=True, kw_only=True):
+    """The wish that a key be gone from a space."""
+
+    space: str
+    key: str
+
+
+class Store(Protocol):
+    """Durable state. Positions are of the store's one order of commits; keys and seqs never change."""
+
+    async def create(self, new: Sequence[New]) -> list[int | None]:
+        """Create instances, queued; None in the place of one whose id its workflow has already."""
+        ...
+
+    async def claim(self, wanted: Mapping[str, int], *, owner: str, now: int) -> list[Claim]:
+        """Claim at most so many instances of each workflow: due ones first, then queued ones, oldest first."""
+        ...
+
+    async def load(self, keys: Sequence[int]) -> dict[int, Past]:
+        """Read what instances are played from."""
+        ...
+
+    async def append(self, batch: Batch) -> list[int]:
+        """Append facts and make changes under their claims; give the keys that were refused, claims being over.
+
+        A Rested instance that has an event of an awaited type is due at once.
+        """
+        ...
+
+    async def release(self, claims: Sequence[tuple[int, int]], *, now: int) -> None:
+        """Give claims back in the middle of the work: the instances are due at once."""
+        ...
+
+    async def move(self, key: int, verb: str, *, now: int) -> Instance:
+        """Move an instance by a verb of `wflow.engine.status.MOVES`, with a record of it, and end its claim.
+
+        Raises InstanceNotFound, and InstanceEnded for a move that its status does not allow.
+        """
+        ...
+
+    async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
+        """Keep an event for an instance, which is due at once if it rests and awaits the type.
+
+        Raises InstanceNotFound, InstanceEnded, and TooMany over EVENTS_BUFFERED.
+        """
+        ...
+
+    async def find_one(self, workflow: str, id_: str) -> Instance | None:
+        """Find an instance by its name."""
+        ...
+
+    async def find(
+        self,
+        workflow: str,
+        *,
+        status: str | None = None,
+        after: int | None = None,
+        newest_first: bool = True,
+        limit: int = 100,
+    ) -> list[Instance]:
+        """List instances by key, from beyond the key ``after``."""
+        ...
+
+    async def counts(self, workflow: str) -> dict[str, int]:
+        """Count a workflow's instances by status."""
+        ...
+
+    async def due_at(self, workflows: Sequence[str]) -> int | None:
+        """Say when the next resting instance of these workflows is due; None when none rests."""
+        ...
+
+    async def delete(self, keys: Sequence[int]) -> int:
+        """Delete instances with all they have; give how many there were."""
+        ...
+
+    async def journal(self, key: int, *, after: int = 0, limit: int = 1_000) -> list[Record]:
+        """Read an instance's facts from beyond the seq ``after``."""
+        ...
+
+    async def note(self, lines: Sequence[tuple[int, int, bytes]]) -> None:
+        """Keep lines that belong to no instance: (tag, at, encoded fact)."""
+        ...
+
+    async def tail(
+        self,
+        after: int,
+        *,
+        tags: Sequence[int] = (),
+        workflow: str | None = None,
+        instance: str | None = None,
+        limit: int = 1_000,
+    ) -> list[Record]:
+        """Read facts in commit order from beyond the position ``after``; empty ``tags`` means all."""
+        ...
+
+    async def position(self, *, at: int | None = None) -> int:
+        """Give the last position, or the last one whose fact is older than the instant ``at``."""
+        ...
+
+    async def read(self, space: str, keys: Sequence[str], *, now: int) -> dict[str, Cell]:
+        """Read cells that exist and have not expired."""
+        ...
+
+    async def scan(
+        self, space: str, *, now: int, prefix: str = "", after: str = "", limit: int = 1_000
+    ) -> list[Cell]:
+        """List cells by key (UTF-8 order) from beyond the key ``after``, without their values."""
+        ...
+
+    async def write(self, changes: Sequence[Cell | Absent]) -> None:
+        """Write and remove cells, all or nothing."""
+        ...
+
+    def on_commit(self, told: Callable[[int], None]) -> None:
+        """Call ``told`` with the last position after each commit that added records, on the loop that opened the store."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, and let go."""
+        ...
