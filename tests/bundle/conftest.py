@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from wflow.config.model import KvNamespace, Project, Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 WORKER = "from wflow import WorkflowEntrypoint\n"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Project]:
-    """Write files (text or bytes by name) below a folder, `src/worker.py` among them, and describe the project."""
+    """Write files (text or bytes by name), `src/worker.py` among them, and describe the project."""
 
     def make(files: Mapping[str, str | bytes] = {}, *, at: str = "shop", **fields: object) -> Project:
         root = tmp_path / at

@@ -11,7 +11,19 @@ from wflow.errors import BundleError
 
 
 @pytest.mark.parametrize(
-    "path", ["a", "a.py", "src/worker.py", "a b/c", ".hidden", "...", "é/日本.txt", "ab:c", "a" * 255, "x/" * 32 + "y"]
+    "path",
+    [
+        "a",
+        "a.py",
+        "src/worker.py",
+        "a b/c",
+        ".hidden",
+        "...",
+        "é/日本.txt",
+        "ab:c",
+        "a" * 255,
+        "x/" * 32 + "y",
+    ],
 )
 def test_a_plain_relative_path_is_fine(path):
     paths.check(path)
@@ -63,7 +75,7 @@ def test_a_path_that_could_mean_another_file_is_refused_with_the_reason(path, wh
         ["straße", "STRASSE"],
         ["a", "a/b"],
         ["A/b", "a"],
-        ["x/Ａ", "x/ａ"],
+        ["x/É", "x/é"],
     ],
 )
 def test_two_names_that_some_system_takes_for_one_are_refused(twins):

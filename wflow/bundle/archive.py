@@ -99,7 +99,10 @@ def _entries(stream: io.BufferedReader) -> Iterator[tuple[str, bytes]]:
 
 def _header(stream: io.BufferedReader) -> tarfile.TarInfo | None:
     block = stream.read(_BLOCK)
-    return None if block == bytes(_BLOCK) else tarfile.TarInfo.frombuf(block, "utf-8", "strict")
+    if block == bytes(_BLOCK):
+        return None
+    # A long name stands before its header, which repeats as much of it as fits, be it half a letter.
+    return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
 
 
 def _long_name(stream: io.BufferedReader, header: tarfile.TarInfo) -> str:

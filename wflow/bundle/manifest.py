@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from wflow import __version__
 from wflow.bundle import limits, paths
 from wflow.engine import names
 from wflow.errors import BundleError, InvalidInput
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Looked up and not imported: `wflow` itself shows user code the rooms above, and an import only points down.
+WFLOW: Final[str] = sys.modules["wflow"].__version__
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=1_024)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
@@ -78,7 +79,7 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
         name=project.name,
         main=PurePosixPath(project.main).as_posix(),
         python=PYTHON,
-        wflow=__version__,
+        wflow=WFLOW,
         compatibility_date=project.compatibility_date,
         workflows=tuple(
             WorkflowEntry(
@@ -122,7 +123,7 @@ def _check_format(raw: bytes) -> None:
     found = msgspec.json.decode(raw, type=_Format).format
     if found != FORMAT:
         raise BundleError(
-            f"the bundle has format {found}, this wflow ({__version__}) reads {FORMAT}",
+            f"the bundle has format {found}, this wflow ({WFLOW}) reads {FORMAT}",
             hint="use the same version of wflow here and on the runner",
         )
 

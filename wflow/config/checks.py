@@ -107,7 +107,7 @@ def _source(path: Path) -> bytes | None:
 def _python_files(root: Path) -> list[str]:
     """Name the sources a person most likely means: those in the project's folder and in `src`."""
     found = itertools.islice(itertools.chain(root.glob("*.py"), root.glob("src/*.py")), _FILES_LOOKED_AT)
-    return sorted(path.relative_to(root).as_posix() for path in found)
+    return sorted(path.relative_to(root).as_posix() for path in found if path.is_file())
 
 
 def _instead(name: str, known: list[str]) -> str:

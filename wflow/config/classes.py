@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SOURCE_BYTES_MAX: Final = 2 * 1024 * 1024
 """A longer source is not looked into."""
 
+_FRAMEWORKS: Final = ("wflow", "workers")
+"""Whose classes are there to be derived from, and are nobody's workflow."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Bound:
@@ -19,7 +22,7 @@ class Bound:
 
     names: set[str] = field(default_factory=set)
     classes: list[str] = field(default_factory=list)
-    """Classes defined there, and imported names that look like one."""
+    """Those defined there, and imported names that look like one."""
     open_ended: bool = False
 
 
@@ -53,18 +56,20 @@ def _look(body: list[ast.stmt], found: Bound) -> None:
                 found.open_ended = True
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 pass
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                _import(names, found)
+            case ast.Import(names=names):
+                _import(names, "", found)
+            case ast.ImportFrom(names=names, module=module):
+                _import(names, module or "", found)
             case _:
                 _blocks(statement, found)
 
 
-def _import(names: list[ast.alias], found: Bound) -> None:
+def _import(names: list[ast.alias], module: str, found: Bound) -> None:
     for alias in names:
         name = alias.asname or alias.name.partition(".")[0]
         found.open_ended = found.open_ended or name == "*"
         found.names.add(name)
-        if name[0].isupper():
+        if name[0].isupper() and module not in _FRAMEWORKS:
             found.classes.append(name)
 
 

@@ -40,7 +40,7 @@ def load(start: Path | None = None, *, path: Path | None = None, environment: st
         selected = None
     values = _judge(_view(top, selected, named, report), path.parent, report)
     notes = report.notes()
-    for other in {None, *named} - {selected}:
+    for other in [name for name in (None, *named) if name != selected]:
         aside = Report(report.name, report.top_keys)
         _judge(_view(top, other, named, aside), path.parent, aside)
         report.absorb(aside)

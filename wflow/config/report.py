@@ -35,7 +35,7 @@ class Report:
         """Begin an empty report about the file ``name``."""
         self.name = name
         self.top_keys = frozenset(top_keys)
-        self.problems: dict[tuple[Place, str], int | None] = {}
+        self.problems: dict[tuple[Place, int | None, str], None] = {}
         self._notes: dict[str, None] = {}
 
     def __bool__(self) -> bool:
@@ -48,7 +48,7 @@ class Report:
 
     def wrong_at(self, place: Place, line: int | None, problem: str) -> Literal[Wrong.WRONG]:
         """Add a problem with something that has no node: a missing key, a line that is no key."""
-        self.problems.setdefault((place, problem), line)
+        self.problems[place, line, problem] = None
         return WRONG
 
     def note(self, node: Node, text: str) -> None:
@@ -58,9 +58,7 @@ class Report:
 
     def absorb(self, other: Report) -> None:
         """Take over the problems of ``other`` that point at a line."""
-        for found, line in other.problems.items():
-            if line is not None:
-                self.problems.setdefault(found, line)
+        self.problems |= {problem: None for problem in other.problems if problem[1] is not None}
 
     def notes(self) -> tuple[str, ...]:
         """Give the notes, in the order they were found."""
@@ -78,7 +76,7 @@ class Report:
         return ConfigError(f"`{self.name}` has {count} {noun}\n\n" + "\n".join(lines), hint=hint)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
-        by_line = sorted(self.problems.items(), key=lambda found: (found[1] is None, found[1] or 0))
-        for (place, problem), line in by_line:
+        by_line = sorted(self.problems, key=lambda problem: (problem[1] is None, problem[1] or 0))
+        for place, line, problem in by_line:
             where = f"{self.name}:{line}" if line else self.name
             yield where, f"{show_place(place)}: {problem}" if place else problem

@@ -30,12 +30,12 @@ def milliseconds(value: object) -> int:
     whose message names the value and the rule.
     """
     given = _measure(value)
-    if given is None or not math.isfinite(given):
-        raise ValueError(f"{value!r} is no duration; give {type_names}")
+    if given is None:
+        raise ValueError(f"{names.shown(value)} is no duration; give {type_names}")
     if given < 0:
-        raise ValueError(f"{value!r} is negative")
+        raise ValueError(f"{names.shown(value)} is negative")
     if given > names.WAIT_MS_MAX:
-        raise ValueError(f"{value!r} is more than 365 days ({names.WAIT_MS_MAX} ms)")
+        raise ValueError(f"{names.shown(value)} is more than 365 days ({names.WAIT_MS_MAX} ms)")
     return round(given)
 
 
@@ -43,7 +43,9 @@ def _measure(value: object) -> float | None:
     match value:
         case bool():
             return None
-        case int() | float():
+        case int():
+            return value
+        case float() if not math.isnan(value):
             return value
         case timedelta():
             return value / timedelta(milliseconds=1)

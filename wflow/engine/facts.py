@@ -1,7 +1,7 @@
 """The journal: few and generic facts, so that a new step kind needs no new one.
 
-A fact is kept as msgpack, as an array that starts with its tag; the order of fields is the format, so fields are
-only ever added at the end, with a default. ``at`` is milliseconds since 1970 everywhere.
+A fact is kept as msgpack, as an array that starts with its tag; the order of fields is the format, so fields
+are only ever added at the end, with a default. ``at`` is milliseconds since 1970 everywhere.
 """
 
 from __future__ import annotations
@@ -108,7 +108,21 @@ LOGGED: Final = 7
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
 
-encode = _encoder.encode
+
+def encode(fact: Fact) -> bytes:
+    """Turn a fact into bytes; text that is no Unicode is made readable, since a fact must never be lost."""
+    try:
+        return _encoder.encode(fact)
+    except UnicodeEncodeError:
+        return _encoder.encode(readable(fact))
+
+
+def readable(thing: object) -> object:
+    """Turn a struct into plain values of the same encoding, with a `?` for each lone surrogate in its texts.
+
+    Such text comes from file names that are no Unicode, by way of an error's message, say.
+    """
+    return _scrubbed(msgspec.to_builtins(thing, builtin_types=(bytes,)))
 
 
 def decode(raw: bytes) -> Fact:
@@ -130,3 +144,14 @@ _TAGS: Final = {
     Moved: MOVED,
     Logged: LOGGED,
 }
+
+
+def _scrubbed(plain: object) -> object:
+    match plain:
+        case str():
+            return plain.encode(errors="replace").decode()
+        case list() | tuple():
+            return [_scrubbed(item) for item in plain]
+        case dict():
+            return {_scrubbed(key): _scrubbed(item) for key, item in plain.items()}
+    return plain

@@ -1,8 +1,9 @@
-"""The machine: one instance's journal folded into what its code may see next, and the facts that its code makes.
+"""The machine: a journal folded into what its code may see next, and the facts that the code makes.
 
-Facts in, decisions out. The machine knows no clock, no store and no coroutine: time is an argument, facts to append are
-taken from it, and outcomes are handed out one by one in journal order, each only after the caller says that it is
-durable. A live run and a replay go through the same calls; a replay merely finds the facts there already.
+Facts in, decisions out. The machine knows no clock, no store and no coroutine: time is an argument, facts to
+append are taken from it, and outcomes are handed out one by one in journal order, each only after the caller
+says that it is durable. A live run and a replay go through the same calls; a replay merely finds the facts
+there already.
 
 The caller's part::
 
@@ -14,20 +15,21 @@ The caller's part::
     take()            the facts to append, in order
     next(durable)     the next outcome the code may see, in journal order
 
-A step is known by its name and the nth call with that name. The order of outcomes is the journal's, so every race among
-steps, timers and events has the same winner for ever.
+A step is known by its name and the nth call with that name. The order of outcomes is the journal's, so every
+race among steps, timers and events has the same winner for ever.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
 from wflow.engine.decisions import Decision, Park, Run, Settle
+from wflow.engine.events import Events
 from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Ok, Outcome
+from wflow.engine.outcome import Err, Ok, Outcome
 from wflow.engine.past import Past
 from wflow.engine.status import ENDED
 from wflow.errors import NonDeterminismError, TooMany
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
     from wflow.engine.steps import Step
 
+_WORKFLOW: Final = "workflow"
+"""The source of log lines that come again with every replay."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -44,6 +49,7 @@ class Seen:
 
     key: str
     outcome: Outcome
+    at: int
     event: Received | None = None
 
 
@@ -59,9 +65,10 @@ class Machine:
         self._pasts: dict[str, Past] = {}
         self._steps: dict[str, Step] = {}
         self._closed: set[str] = set()
-        self._undecided: list[str] = []
+        self._undecided: dict[str, None] = {}
         self._unseen: deque[tuple[int, Settled]] = deque()
-        self._events = _Events()
+        self._events = Events()
+        self._waits: dict[str, dict[str, None]] = {}
         self._facts: list[Fact] = []
         self._seq = seq
         self._logs_recorded = 0
@@ -81,11 +88,16 @@ class Machine:
         """Whether the journal it was made of still holds an outcome that the code has not seen."""
         return self._to_replay > 0
 
+    @property
+    def awaiting(self) -> bool:
+        """Whether an outcome is a fact, durable or not, that the code has not seen."""
+        return bool(self._unseen)
+
     def open(self, step: Step, now: int, digest: bytes = b"") -> str:
         """Note that the code asks for ``step`` and give its key, ``name-n``.
 
-        Raises NonDeterminismError when the journal has another kind of step, or other arguments, under that key, and
-        TooMany over the limit of steps (sleeps and waits do not count, as with Cloudflare).
+        Raises NonDeterminismError when the journal has another kind of step, or other arguments, under that
+        key, and TooMany over the limit of steps (sleeps and waits do not count, as with Cloudflare).
         """
         name = step.name
         visit = self._visits.get(name, 0) + 1
@@ -101,39 +113,51 @@ class Machine:
         past.asked = True
         self._steps[key] = step
         if not past.settled:
-            self._undecided.append(key)
+            self._undecided[key] = None
+            if step.awaits is not None:
+                self._waits.setdefault(step.awaits, {})[key] = None
         return key
 
     def close(self, key: str) -> None:
-        """Forget a step that the code gave up before it saw its outcome (a timer that was cancelled)."""
+        """Forget a step that the code gave up before it saw its outcome (a timer that was cancelled).
+
+        An event that it has consumed waits again, at its old place: nobody has seen it.
+        """
         past = self._pasts.pop(key, None)
         if past is None:
             return
-        del self._steps[key]
+        step = self._steps.pop(key)
         if past.settled:
             self._closed.add(key)
+            if past.event is not None:
+                self._events.give_back(past.event.event)
+                self._undecided |= self._waits.get(past.event.type, {})
+        elif step.awaits is not None:
+            del self._waits[step.awaits][key]
 
     def log(self, line: Logged) -> bool:
-        """Append a log line unless the journal has it already; say whether it is new."""
-        self._logs_seen += 1
-        if self._logs_seen <= self._logs_recorded:
-            return False
+        """Append a log line, unless workflow code said it and the journal has it; say whether it is new."""
+        if line.source == _WORKFLOW:
+            self._logs_seen += 1
+            if self._logs_seen <= self._logs_recorded:
+                return False
         self._append(line)
         return True
 
     def undecided(self) -> list[str]:
-        """Hand over the keys of steps that were opened and want a first decision; each is given once.
+        """Hand over the keys of steps that want a decision: they were opened, or an event was given back.
 
-        Ask only when nothing is left to replay: an attempt must not begin before the journal is known to fit the code.
+        Ask only when nothing is left to replay: an attempt must not begin before the journal is known to fit
+        the code.
         """
-        keys, self._undecided = self._undecided, []
-        return [key for key in keys if key in self._pasts]
+        keys, self._undecided = self._undecided, {}
+        return [key for key in keys if (past := self._pasts.get(key)) is not None and not past.settled]
 
     def decide(self, key: str, now: int) -> Decision:
         """Ask the step what happens next; a step that answers Settle is settled by that."""
         past, step = self._pasts[key], self._steps[key]
         if step.awaits is not None:
-            past.event = self._events.first(step.awaits)
+            past.event = self._event_for(key, step.awaits, now)
         decision = step.decide(past, now)
         if isinstance(decision, Settle):
             self._settle(past, decision.outcome, now)
@@ -197,16 +221,19 @@ class Machine:
         self._seq += len(facts)
         return facts
 
+    def discard(self) -> None:
+        """Take nothing of what was made since the last `take`: the code that made it is not to be trusted."""
+        self._facts = []
+
     def next(self, durable: int) -> Seen | None:
         """Give the next outcome in journal order, if its record's number is at most ``durable``.
 
-        Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of a step
-        that the code has not asked for, or when a recorded step is still not asked for at the journal's end.
+        Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of
+        a step that the code has not asked for, or when a recorded step is not asked for by the journal's end.
         """
         while self._unseen and self._unseen[0][0] <= durable:
             _, settled = self._unseen.popleft()
             self._to_replay -= 1
-            event = None if settled.event is None else self._events.consumed(settled.event)
             if settled.key in self._closed:
                 self._closed.discard(settled.key)
                 continue
@@ -217,7 +244,8 @@ class Machine:
                     "which the code does not ask for here"
                 )
             del self._pasts[settled.key], self._steps[settled.key]
-            return Seen(settled.key, settled.outcome, event)
+            event = None if settled.event is None else self._events.seen(settled.event)
+            return Seen(settled.key, settled.outcome, settled.at, event)
         if self._recorded and not self.replaying:
             self._expect_all_asked()
         return None
@@ -233,16 +261,35 @@ class Machine:
             raise TooMany(
                 f"The limit of {self._step_limit} steps has been reached. "
                 "This limit can be changed in your worker configuration.",
-                hint=f"set `limits.steps` of the workflow (up to {names.STEPS_MAX}), or split the work over instances",
+                hint=f"set `limits.steps` of the workflow (up to {names.STEPS_MAX}), or split the work",
             )
         self._steps_asked += 1
 
+    def _event_for(self, key: str, type_: str, now: int) -> Received | None:
+        """Find the first event of a type that no step opened earlier will take, whoever is asked first."""
+        events = self._events.waiting(type_)
+        left = iter(events)
+        event = next(left, None)
+        for earlier in self._waits[type_]:
+            if earlier == key or event is None:
+                break
+            past = self._pasts[earlier]
+            past.event = event
+            match self._steps[earlier].decide(past, now):
+                case Settle(Ok()):
+                    event = next(left, None)
+            past.event = None
+        return event
+
     def _settle(self, past: Past, outcome: Outcome, now: int) -> None:
-        event = None
-        if past.event is not None and isinstance(outcome, Ok):
-            event = past.event.event
-            self._events.consume(past.event)
-        detail = {} if past.told else self._steps[past.key].describe()
+        step = self._steps[past.key]
+        if step.awaits is not None:
+            del self._waits[step.awaits][past.key]
+        if isinstance(outcome, Err):
+            past.event = None
+        if past.event is not None:
+            self._events.take(past.event.event)
+        detail = {} if past.told else step.describe()
         settled = Settled(
             past.key,
             past.kind,
@@ -252,7 +299,7 @@ class Machine:
             past.opened_at,
             past.attempt,
             past.began_at,
-            event,
+            None if past.event is None else past.event.event,
             detail,
         )
         past.settled = True
@@ -283,7 +330,7 @@ class Machine:
                 past.settled = True
                 self._unseen.append((0, fact))
                 if fact.event is not None:
-                    self._events.consume_known(fact.event)
+                    past.event = self._events.take(fact.event)
             case Opened():
                 past = self._folded(fact.key, fact.kind, fact.at)
                 past.digest, past.told = fact.digest, 1
@@ -298,7 +345,7 @@ class Machine:
                 past.interrupted, past.told = False, fact.attempt + 1
             case Received():
                 self._events.add(fact)
-            case Logged():
+            case Logged(source=source) if source == _WORKFLOW:
                 self._logs_recorded += 1
             case Moved():
                 self.ended = fact.status in ENDED
@@ -310,43 +357,10 @@ class Machine:
         return past
 
 
-class _Events:
-    """The events of one instance: first in, first out by type, each consumed once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, Received] = {}
-        self._waiting: dict[str, deque[Received]] = {}
-        self._gone: set[int] = set()
-
-    def add(self, event: Received) -> bool:
-        if event.event in self._known or event.event in self._gone:
-            return False
-        self._known[event.event] = event
-        self._waiting.setdefault(event.type, deque()).append(event)
-        return True
-
-    def first(self, type_: str) -> Received | None:
-        waiting = self._waiting.get(type_)
-        return waiting[0] if waiting else None
-
-    def consume(self, event: Received) -> None:
-        """A fact says that a step took it; it stays known until the code has seen it."""
-        self._waiting[event.type].remove(event)
-
-    def consume_known(self, number: int) -> None:
-        self.consume(self._known[number])
-
-    def consumed(self, number: int) -> Received:
-        self._gone.add(number)
-        return self._known.pop(number)
-
-
 def _compare(past: Past, step: Step, digest: bytes) -> None:
     if past.kind != step.kind:
         raise NonDeterminismError(
             f"step {past.key!r} is recorded as {past.kind}, and the code asks for {step.kind}"
         )
     if past.digest and digest and past.digest != digest:
-        raise NonDeterminismError(
-            f"step {past.key!r} is called with other arguments than the recorded ones"
-        )
+        raise NonDeterminismError(f"step {past.key!r} is called with other arguments than the recorded ones")

@@ -50,7 +50,7 @@ NESTING: Final = 100
 _WORKFLOW = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{WORKFLOW_NAME_CHARS - 1}}}")
 _INSTANCE = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{INSTANCE_ID_CHARS - 1}}}")
 _EVENT = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{EVENT_TYPE_CHARS - 1}}}")
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_UNREADABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
 
 
 def workflow_name(name: object) -> str:
@@ -59,7 +59,7 @@ def workflow_name(name: object) -> str:
         return name
     raise InvalidInput(
         "Workflow names must be 1-64 characters long, start with a letter, number, or underscore, "
-        f"and may only contain letters, numbers, underscores, or hyphens; got {_shown(name)}"
+        f"and may only contain letters, numbers, underscores, or hyphens; got {shown(name)}"
     )
 
 
@@ -69,7 +69,7 @@ def instance_id(given: object) -> str:
         return given
     raise InvalidInput(
         f"an instance id is 1-{INSTANCE_ID_CHARS} letters, digits, `_` or `-`, and starts with no `-`; "
-        f"got {_shown(given)}"
+        f"got {shown(given)}"
     )
 
 
@@ -79,19 +79,24 @@ def event_type(given: object) -> str:
         return given
     raise InvalidInput(
         f"an event type is 1-{EVENT_TYPE_CHARS} letters, digits, `_` or `-`, and starts with no `-`; "
-        f"got {_shown(given)}"
+        f"got {shown(given)}"
     )
 
 
 def step_name(given: object) -> str:
     """Check a step's name; raises InvalidInput."""
-    if isinstance(given, str) and 0 < len(given) <= STEP_NAME_CHARS and not _CONTROL.search(given):
+    if isinstance(given, str) and 0 < len(given) <= STEP_NAME_CHARS and not _UNREADABLE.search(given):
         return given
     raise InvalidInput(
-        f"a step name is 1-{STEP_NAME_CHARS} characters without control characters; got {_shown(given)}"
+        f"a step name is 1-{STEP_NAME_CHARS} characters of Unicode without control characters; "
+        f"got {shown(given)}"
     )
 
 
-def _shown(given: object) -> str:
-    text = repr(given)
+def shown(given: object) -> str:
+    """Show a value in a message: short, and whatever it is."""
+    try:
+        text = repr(given)
+    except Exception:  # noqa: BLE001 - its repr is the user's, and a number may have too many digits for one
+        text = f"a {type(given).__qualname__}"
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -8,8 +8,8 @@ import msgspec
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """An exception as the journal keeps it.
 
-    ``name`` is what people see (a NonRetryableError may carry its own), ``path`` is ``module:qualname`` of the
-    class, ``state`` the pickling-free constructor arguments when all of them are plain values.
+    ``name`` is what people see (a NonRetryableError may carry its own), ``path`` is ``module:qualname`` of
+    the class, ``args`` the encoded arguments it was made of when all of them are plain values.
     """
 
     name: str

@@ -12,8 +12,8 @@ from wflow.engine.outcome import Failure
 class Past:
     """What has happened to one step so far.
 
-    ``attempt`` is the number of the last attempt that began, ``failure`` the error of the last one that failed;
-    ``interrupted`` says that the last one began and was never heard of again.
+    ``attempt`` is the number of the last attempt that began, ``failure`` the error of the last one that
+    failed; ``interrupted`` says that the last one began and was never heard of again.
     """
 
     key: str

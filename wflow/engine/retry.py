@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from wflow.engine import names
 from wflow.engine.durations import milliseconds
+from wflow.engine.names import shown
 from wflow.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BACKOFFS: Final = ("constant", "linear", "exponential")
 TIMEOUT_MS: Final = 10 * names.MINUTE_MS
@@ -29,7 +28,7 @@ class Retry:
     timeout_ms: int = TIMEOUT_MS
 
     def delay_after(self, attempt: int) -> int:
-        """Say how many milliseconds lie between attempt ``attempt`` (the first is 1) and the next; 365 days at most."""
+        """Say how many milliseconds lie between ``attempt`` (from 1 on) and the next; 365 days at most."""
         if self.backoff == "exponential":
             # 2**39 ms is beyond the limit whatever the delay is, and keeps the number small.
             grown = self.delay_ms << min(attempt - 1, 39)
@@ -43,22 +42,25 @@ class Retry:
 DEFAULT: Final = Retry()
 
 
-def policy(step: str, retries: Mapping[str, object] | None, timeout: object) -> Retry:
+def policy(step: str, retries: object, timeout: object) -> Retry:
     """Read what user code gave as ``retries={"limit", "delay", "backoff"}`` and ``timeout``.
 
     Raises InvalidInput naming the step and the key; unknown keys are refused, as Cloudflare does.
     """
     if retries is None and timeout is None:
         return DEFAULT
+    if retries is not None and not isinstance(retries, Mapping):
+        raise _wrong(step, f"retries must be a dict with limit, delay and backoff, not {shown(retries)}")
     given = dict(retries or {})
-    if unknown := set(given) - {"limit", "delay", "backoff"}:
-        raise _wrong(step, f"retries has no key {min(unknown)!r}; it takes limit, delay and backoff")
+    if unknown := [key for key in given if key not in {"limit", "delay", "backoff"}]:
+        raise _wrong(step, f"retries has no key {shown(unknown[0])}; it takes limit, delay and backoff")
     limit = given.get("limit", DEFAULT.limit)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= names.RETRIES_MAX:
-        raise _wrong(step, f"retries.limit must be a whole number from 0 to {names.RETRIES_MAX}, not {limit!r}")
+        rule = f"a whole number from 0 to {names.RETRIES_MAX}"
+        raise _wrong(step, f"retries.limit must be {rule}, not {shown(limit)}")
     backoff = given.get("backoff", DEFAULT.backoff)
     if backoff not in BACKOFFS:
-        raise _wrong(step, f"retries.backoff must be one of {', '.join(BACKOFFS)}, not {backoff!r}")
+        raise _wrong(step, f"retries.backoff must be one of {', '.join(BACKOFFS)}, not {shown(backoff)}")
     timeout_ms = _duration(step, "timeout", TIMEOUT_MS if timeout is None else timeout)
     if timeout_ms == 0:
         raise _wrong(step, "timeout must be more than 0")

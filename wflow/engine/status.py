@@ -1,4 +1,4 @@
-"""The instance's statuses and every move between them, as one table; the picture in ARCHITECTURE.md is printed from it."""
+"""The instance's statuses and every move between them, as one table; ARCHITECTURE.md shows it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MOVES: Final[dict[str, dict[str, str]]] = {
     TERMINATED: {},
     COMPLETE: {},
 }
-"""From a status, by a verb, to the next. `hold` is the engine's own pause: the code diverged from its journal."""
+"""From a status, by a verb, to the next. `hold` is the engine's own pause: code and journal diverged."""
 
 ALL: Final = tuple(MOVES)
 ENDED: Final = frozenset(status for status, moves in MOVES.items() if not moves)

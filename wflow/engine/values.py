@@ -1,8 +1,9 @@
 """User values in and out of bytes; what cannot be kept is refused at once, with the path inside the value.
 
-A value comes back as what `decode(encode(value))` gives, on the first run as on a replay: tuples as lists, subclasses
-of the builtin types as the builtin types, enums as their values. JSON's types, bytes, datetime, date, time, timedelta, Decimal,
-UUID, sets and whole numbers of any size come back as themselves.
+A value comes back as what `decode(encode(value))` gives, on the first run as on a replay: tuples as lists
+(not in a set, whose members must be hashable), subclasses of the builtin types as those, enums as their
+values. JSON's types, bytes, datetime, date, time, timedelta, Decimal, UUID, sets and whole numbers of any
+size come back as themselves. The same value gives the same bytes in every process.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import Raw
 from msgspec.msgpack import Ext
 
 from wflow.engine import names
@@ -26,7 +28,12 @@ NONE: Final = b"\xc0"
 
 _DATETIME, _DATE, _TIME, _DELTA, _DECIMAL, _UUID, _SET, _FROZENSET, _INTEGER = range(1, 10)
 _INT64: Final = range(-(2**63), 2**64)
-_SCALARS: Final = frozenset({type(None), bool, float, str, bytes})
+_SCALARS: Final = frozenset({type(None), bool, float, bytes})
+
+_Path = tuple["_Path", object] | None
+"""Where in a value: the way there, and the last key. Linked, as it is made for each item and read for few."""
+_INSIDE: Final = object()
+"""The key of a set's member."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -34,10 +41,10 @@ _encoder = msgspec.msgpack.Encoder()
 def encode(value: object, *, limit: int = names.VALUE_BYTES) -> bytes:
     """Turn a value into bytes.
 
-    Raises UnserializableError with the path of what cannot be kept, and TooLarge when it takes more than ``limit``
-    bytes.
+    Raises UnserializableError with the path of what cannot be kept, and TooLarge when it takes more than
+    ``limit`` bytes.
     """
-    raw = _encoder.encode(value if type(value) in _SCALARS else _plain(value, "", 0))
+    raw = _encoder.encode(value if type(value) in _SCALARS else _plain(value, None, 0))
     if len(raw) > limit:
         raise TooLarge(
             f"the value takes {len(raw):,} bytes; the limit is {limit:,}",
@@ -52,7 +59,7 @@ def decode(raw: bytes) -> object:
 
 
 def digest_of(arguments: tuple[object, ...]) -> bytes:
-    """Give 8 bytes that tell whether a step was called with the same arguments; empty when they cannot be kept."""
+    """Give 8 bytes that tell one list of a step's arguments from another; empty when they cannot be kept."""
     from hashlib import blake2b
 
     try:
@@ -63,34 +70,44 @@ def digest_of(arguments: tuple[object, ...]) -> bytes:
 
 
 def json_ready(value: object) -> object:
-    """Turn a decoded value into JSON's types, for people and for HTTP: bytes as base64, sets as lists, the rest as text."""
-    return msgspec.to_builtins(value, enc_hook=str, str_keys=True)
+    """Turn a decoded value into JSON's types, for people and for HTTP, and what msgpack can take.
+
+    Bytes become base64, sets lists, whole numbers beyond 64 bits and all the rest text.
+    """
+    match value:
+        case dict():
+            return {str(key): json_ready(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [json_ready(item) for item in value]
+        case int() if value not in _INT64:
+            return str(value)
+    return msgspec.to_builtins(value, enc_hook=str)
 
 
-def _plain(value: object, path: str, depth: int) -> object:
-    kind = type(value)
-    if kind in _SCALARS:
+def _plain(value: object, path: _Path, depth: int) -> object:
+    if type(value) in _SCALARS:
         return value
-    if kind is int:
-        return value if value in _INT64 else Ext(_INTEGER, str(value).encode())
+    if type(value) is str:
+        return _text(value, path)
+    if type(value) is int:
+        return value if value in _INT64 else Ext(_INTEGER, _digits(value))
     if depth > names.NESTING:
-        raise UnserializableError(
-            f"{_where(path)}: nested more than {names.NESTING} levels deep (or contains itself)"
-        )
+        raise _refused(path, f"nested more than {names.NESTING} levels deep (or contains itself)")
     if isinstance(value, dict):
-        return {_key(key, path): _plain(item, f"{path}[{key!r}]", depth + 1) for key, item in value.items()}
+        return {_key(key, path): _plain(item, (path, key), depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+        return [_plain(item, (path, index), depth + 1) for index, item in enumerate(value)]
     return _special(value, path, depth)
 
 
-def _special(value: object, path: str, depth: int) -> object:
+def _special(value: object, path: _Path, depth: int) -> object:
     match value:
         case enum.Enum():
             return _plain(value.value, path, depth + 1)
         case set() | frozenset():
-            items = [_plain(item, f"{path}{{...}}", depth + 1) for item in value]
-            return Ext(_SET if isinstance(value, set) else _FROZENSET, _encoder.encode(items))
+            # Sorted: a set's own order differs from process to process, and the digest must not.
+            items = sorted(_member(item, (path, _INSIDE), depth + 1) for item in value)
+            return Ext(_SET if isinstance(value, set) else _FROZENSET, _encoder.encode(list(map(Raw, items))))
         case datetime():
             return Ext(_DATETIME, value.isoformat().encode())
         case date():
@@ -106,31 +123,65 @@ def _special(value: object, path: str, depth: int) -> object:
         case bytearray() | memoryview():
             return bytes(value)
         case str():
-            return str.__str__(value)
+            return _text(str.__str__(value), path)
         case int():
             return _plain(int(value), path, depth + 1)
         case float():
             return float(value)
         case bytes():
             return bytes(value)
-    raise UnserializableError(
-        f"{_where(path)}: a {type(value).__module__}.{type(value).__qualname__} cannot be kept; "
-        "use JSON's types, bytes, datetime, date, Decimal, UUID or a set"
+    raise _refused(
+        path,
+        f"a {type(value).__module__}.{type(value).__qualname__} cannot be kept; "
+        "use JSON's types, bytes, datetime, date, Decimal, UUID or a set",
     )
 
 
-def _key(key: object, path: str) -> object:
-    if type(key) is str or (type(key) is int and key in _INT64):
+def _key(key: object, path: _Path) -> object:
+    if type(key) is int and key in _INT64:
         return key
     if isinstance(key, str):
-        return str.__str__(key)
-    raise UnserializableError(
-        f"{_where(path)}: a dict's keys must be text or whole numbers, not {type(key).__qualname__}"
-    )
+        return _text(str.__str__(key), (path, key))
+    raise _refused(path, f"a dict's keys must be text or whole numbers of 64 bits, not {names.shown(key)}")
 
 
-def _where(path: str) -> str:
-    return f"value{path}"
+def _text(value: str, path: _Path) -> str:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problem = f"{names.shown(value)} is no Unicode: it has a lone surrogate"
+            raise _refused(path, f"{problem}; keep bytes instead") from None
+    return value
+
+
+def _member(item: object, path: _Path, depth: int) -> bytes:
+    plain = _plain(item, path, depth)
+    if not _hashes(plain):
+        raise _refused(path, f"a {type(item).__qualname__} would come back as what no set can hold")
+    return _encoder.encode(plain)
+
+
+def _hashes(plain: object) -> bool:
+    if isinstance(plain, list):
+        return all(map(_hashes, plain))
+    return not isinstance(plain, dict) and not (isinstance(plain, Ext) and plain.code == _SET)
+
+
+def _hashable(item: object) -> object:
+    return tuple(map(_hashable, item)) if isinstance(item, list) else item
+
+
+def _digits(value: int) -> bytes:
+    return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _refused(path: _Path, problem: str) -> UnserializableError:
+    steps: list[str] = []
+    while path is not None:
+        path, key = path
+        steps.append("{...}" if key is _INSIDE else f"[{names.shown(key)}]")
+    return UnserializableError(f"value{''.join(reversed(steps))}: {problem}")
 
 
 def _read_delta(data: bytes) -> timedelta:
@@ -151,7 +202,7 @@ _READERS: Final[dict[int, Callable[[bytes], object]]] = {
     _DELTA: _read_delta,
     _DECIMAL: lambda data: Decimal(data.decode()),
     _UUID: lambda data: UUID(bytes=data),
-    _SET: lambda data: set(_decoder.decode(data)),
-    _FROZENSET: lambda data: frozenset(_decoder.decode(data)),
-    _INTEGER: lambda data: int(data.decode()),
+    _SET: lambda data: set(map(_hashable, _decoder.decode(data))),
+    _FROZENSET: lambda data: frozenset(map(_hashable, _decoder.decode(data))),
+    _INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
 }

@@ -1,16 +1,18 @@
 """One end of the link: messages in, messages out, many to a frame.
 
-What is sent within one pass of the event loop leaves as one frame, so a busy runtime pays for a frame, not for a message.
+What is sent within one pass of the event loop leaves as one frame, so a busy runtime pays for a frame, not
+for a message.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import msgspec
 
+from wflow.engine.facts import readable
 from wflow.errors import LinkError
 from wflow.link import frames
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _HEAD: Final = struct.Struct(">I")
+_FRAME: Final = struct.Struct(">IBI")
+"""The length; msgpack's sign for a list whose size takes 32 bits; that size."""
+_LIST: Final = 0xDD
+_SPLIT_BYTES: Final = 64 * 1024 * 1024
+"""What would make a frame longer than this begins the next one."""
+_MESSAGE_BYTES: Final = frames.FRAME_BYTES - _FRAME.size
 
 In = TypeVar("In")
 
@@ -26,14 +34,14 @@ In = TypeVar("In")
 class Channel(asyncio.Protocol, Generic[In]):
     """One end of the link, on the running event loop.
 
-    ``on_messages`` gets each frame's messages, ``on_closed`` is called once when the peer is gone or talks nonsense (then with
-    a LinkError). Sending on a closed channel does nothing: the other end can die at any instant, and whoever cares hears of it
-    by ``on_closed``.
+    ``on_messages`` gets each frame's messages, ``on_closed`` is called once when the peer is gone or talks
+    nonsense (then with a LinkError). Sending on a closed channel does nothing: the other end can die at any
+    instant, and whoever cares hears of it by ``on_closed``.
     """
 
     def __init__(
         self,
-        expects: Any,  # noqa: ANN401 - a union of message types has no type of its own
+        expects: Any,  # a union of message types has no type of its own
         on_messages: Callable[[list[In]], None],
         on_closed: Callable[[LinkError | None], None],
     ) -> None:
@@ -42,43 +50,64 @@ class Channel(asyncio.Protocol, Generic[In]):
         self._encoder = msgspec.msgpack.Encoder()
         self._on_messages = on_messages
         self._on_closed = on_closed
-        self._outbox: list[object] = []
+        self._outbox = bytearray(_FRAME.size)
+        self._waiting = 0
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        self._over = False
         self._loop = asyncio.get_running_loop()
 
     @property
     def closed(self) -> bool:
         """Whether nothing more can be said."""
-        return self._transport is None
+        return self._over
 
     def send(self, message: object) -> None:
-        """Send a message with the next frame."""
-        if not self._outbox:
+        """Send a message with the next frame, or with the first one once there is a connection.
+
+        Raises LinkError when it is too long, and what msgspec raises for what is no message; the link stays.
+        """
+        if self._over:
+            return
+        start = len(self._outbox)
+        try:
+            self._encode(message, start)
+        except BaseException:
+            del self._outbox[start:]
+            raise
+        if len(self._outbox) > _SPLIT_BYTES and self._waiting:
+            last = self._outbox[start:]
+            del self._outbox[start:]
+            self.flush()
+            self._outbox += last
+        self._waiting += 1
+        if self._waiting == 1:
             self._loop.call_soon(self.flush)
-        self._outbox.append(message)
 
     def flush(self) -> None:
         """Send what waits, now."""
-        if not self._outbox:
+        if not self._waiting or self._transport is None:
             return
-        outbox, self._outbox = self._outbox, []
-        if self._transport is None:
-            return
-        raw = self._encoder.encode(outbox)
-        self._transport.writelines((_HEAD.pack(len(raw)), raw))
+        outbox, self._outbox = self._outbox, bytearray(_FRAME.size)
+        waiting, self._waiting = self._waiting, 0
+        _FRAME.pack_into(outbox, 0, len(outbox) - _HEAD.size, _LIST, waiting)
+        self._transport.write(outbox)
 
     def close(self) -> None:
         """Flush and hang up; ``on_closed`` is not called."""
         self.flush()
-        transport, self._transport = self._transport, None
+        transport = self._end()
         if transport is not None:
             transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport (asyncio calls this)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Keep the transport and send what waits for it (asyncio calls this)."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        if self._over:
+            self._end()
+            transport.close()
+        self.flush()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in and hand out whole frames (asyncio calls this)."""
@@ -95,28 +124,46 @@ class Channel(asyncio.Protocol, Generic[In]):
                 break
             try:
                 messages = self._decoder.decode(memoryview(buffer)[start + _HEAD.size : end].tobytes())
-            except msgspec.MsgspecError as wrong:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
                 self._fail(f"a frame that makes no sense: {wrong}")
                 return
             start = end
             self._on_messages(messages)
-            if self._transport is None:
+            if self._over:
                 return
         if start:
             del buffer[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell that the peer is gone (asyncio calls this)."""
-        if self._transport is None:
+        if self._over:
             return
-        self._transport = None
+        self._end()
         self._on_closed(LinkError(f"the link broke: {exc}") if exc else None)
 
+    def _encode(self, message: object, start: int) -> None:
+        try:
+            self._encoder.encode_into(message, self._outbox, start)
+        except UnicodeEncodeError:
+            # A lone surrogate in what user code printed, say: no reason to lose the message.
+            self._encoder.encode_into(readable(message), self._outbox, start)
+        size = len(self._outbox) - start
+        if size > _MESSAGE_BYTES:
+            raise LinkError(f"a message of {size:,} bytes; the limit is {_MESSAGE_BYTES:,}")
+
     def _fail(self, problem: str) -> None:
-        transport, self._transport = self._transport, None
+        transport = self._end()
         if transport is not None:
             transport.abort()
         self._on_closed(LinkError(f"the peer sent {problem}"))
+
+    def _end(self) -> asyncio.Transport | None:
+        """Let go of everything; give the transport, if there is one still."""
+        self._over = True
+        self._outbox.clear()
+        self._waiting = 0
+        transport, self._transport = self._transport, None
+        return transport
 
 
 async def connect(channel: Channel[In], sock: socket.socket) -> None:

@@ -1,7 +1,7 @@
 """What crosses the link between the runner and a runtime, as types.
 
-A frame is a length (4 bytes, big endian) and a msgpack list of messages. Both sides are of one release, since the runner
-starts the runtime; PROTOCOL is compared all the same, before anything else is said.
+A frame is a length (4 bytes, big endian) and a msgpack list of messages. Both sides are of one release, since
+the runner starts the runtime; PROTOCOL is compared all the same, before anything else is said.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, tag_field="frame"):
     """Fields are an array: their order is the format."""
 
 
-# -- from the runner to a runtime ----------------------------------------------------------------------------------
+# -- from the runner to a runtime ------------------------------------------------------------------------
 
 
 class Load(_Message, frozen=True, tag=1):
@@ -39,8 +39,8 @@ class Load(_Message, frozen=True, tag=1):
 class Turn(msgspec.Struct, frozen=True, array_like=True):
     """An instance to go on with.
 
-    ``records`` is its journal, encoded; None says that the runtime should have it in memory, at ``seq``. ``events`` have arrived and
-    are not in the journal yet.
+    ``records`` is its journal, encoded; None says that the runtime should have it in memory, at ``seq``.
+    ``events`` have arrived and are not in the journal yet.
     """
 
     instance: int
@@ -61,7 +61,7 @@ class Play(_Message, frozen=True, tag=2):
 
 
 class Acked(_Message, frozen=True, tag=3):
-    """The commit numbered ``batch`` is on disk, but for the instances in ``refused``, whose claims are over."""
+    """The commit numbered ``batch`` is on disk but for those in ``refused``: their claims are over."""
 
     batch: int
     refused: list[int]
@@ -102,7 +102,7 @@ class Drain(_Message, frozen=True, tag=8):
     """Begin nothing new, hand back each instance as soon as none of its attempts runs, and say so."""
 
 
-# -- from a runtime to the runner ----------------------------------------------------------------------------------
+# -- from a runtime to the runner ------------------------------------------------------------------------
 
 
 class Hello(_Message, frozen=True, tag=20):
@@ -132,7 +132,8 @@ class NotLoaded(_Message, frozen=True, tag=22):
 class Commit(_Message, frozen=True, tag=23):
     """Facts of many instances, to be on disk together.
 
-    ``claims`` are the (instance, epoch) of all that it touches, ``received`` the numbers of the events that are now in a journal.
+    ``claims`` are the (instance, epoch) of all that it touches, ``received`` the numbers of the events that
+    are now in a journal.
     """
 
     batch: int
@@ -180,7 +181,14 @@ class Printed(_Message, frozen=True, tag=28):
     at: int
     instance: int = 0
     step: str = ""
+    detail: dict[str, object] = {}
+
+
+class Evicted(_Message, frozen=True, tag=29):
+    """These rested for a while and are no longer in memory."""
+
+    instances: list[int]
 
 
 ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain
-ToRunner = Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed
+ToRunner = Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted

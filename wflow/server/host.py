@@ -19,11 +19,15 @@ class Host(Control, Protocol):
         """List the workflows of all Workers, by name."""
         ...
 
+    def workers(self) -> Sequence[Version]:
+        """List the current version of every Worker, by the Worker's name."""
+        ...
+
     async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
         """Hand a request to a Worker's `fetch`; None is the dev session's only Worker.
 
-        Waits while the code is being swapped. A handler that raises gives a 500; raises InvalidInput when there is no
-        such Worker.
+        Waits while the code is being swapped. A handler that raises gives a 500; raises InvalidInput when
+        there is no such Worker, LinkError when its runtime is down.
         """
         ...
 
@@ -38,9 +42,13 @@ class Host(Control, Protocol):
         """List a Worker's versions, newest first; raises InvalidInput when there is no such Worker."""
         ...
 
+    async def delete(self, workflow: str, id_: str) -> None:
+        """Delete an instance with all it has; one that runs is stopped first. Raises what `get` raises."""
+        ...
+
     async def changed(self, after: int) -> int:
         """Wait until the store has records beyond the position ``after``; give its last position.
 
-        Returns at once when it has, and after 10 s at the latest, so that whoever waits can look whether its peer is there.
+        Returns at once when it has, and after 10 s at the latest, so that who waits can look for its peer.
         """
         ...

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 async def connect(url: str) -> Store:
     """Open the store at ``url``, e.g. ``sqlite:///path/to/folder``, and bring its schema up to date.
 
-    Raises UsageError for an unknown scheme, StoreBusy when another process holds it, StoreError when it cannot be read.
+    Raises UsageError for an unknown scheme, StoreBusy when another process holds it, StoreError when it
+    cannot be read.
     """
     scheme, _, rest = url.partition("://")
     module = catalogue.find(sys.modules[__name__], scheme) if rest else None

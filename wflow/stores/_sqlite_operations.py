@@ -1,4 +1,4 @@
-"""What the SQLite store writes, as functions of a connection; each runs inside a transaction of the writer's."""
+"""What the SQLite store writes, as functions of a connection; each runs in a transaction of the writer's."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 
 class Counters:
-    """The next key and position. In memory, because there is one writer; never reused within a process."""
+    """The last key and position. In memory, because there is one writer; never used again."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        """Go on after the last ones in the database."""
-        self.key: int = db.execute(sql.LAST_KEY).fetchone()[0]
-        self.position: int = db.execute(sql.LAST_POSITION).fetchone()[0]
+        """Go on after the last ones in the database, or that were in it before they were deleted."""
+        marks: dict[str, int] = dict(db.execute(sql.MARKS).fetchall())
+        self.key: int = max(db.execute(sql.LAST_KEY).fetchone()[0], marks.get("key", 0))
+        self.position: int = max(db.execute(sql.LAST_POSITION).fetchone()[0], marks.get("position", 0))
 
 
 def create(db: sqlite3.Connection, counters: Counters, new: Sequence[New]) -> list[int | None]:
@@ -38,7 +39,8 @@ def create(db: sqlite3.Connection, counters: Counters, new: Sequence[New]) -> li
         if counters.key + coming > names.QUEUED:
             (queued,) = db.execute(sql.QUEUED, (workflow,)).fetchone()
             if queued + coming > names.QUEUED:
-                raise TooMany(f"workflow {workflow!r} has {queued:,} queued instances; the limit is {names.QUEUED:,}")
+                problem = f"workflow {workflow!r} has {queued:,} queued instances"
+                raise TooMany(f"{problem}; the limit is {names.QUEUED:,}")
     keys: list[int | None] = []
     for one in new:
         key = counters.key + 1
@@ -55,6 +57,8 @@ def claim(db: sqlite3.Connection, wanted: Mapping[str, int], owner: str, now: in
     """Take due instances, then queued ones."""
     keys: list[int] = []
     for workflow, count in wanted.items():
+        if count <= 0:  # SQLite takes a negative limit for none at all
+            continue
         due = [key for (key,) in db.execute(sql.DUE, (workflow, now, count))]
         keys += due
         if len(due) < count:
@@ -79,27 +83,27 @@ def claim(db: sqlite3.Connection, wanted: Mapping[str, int], owner: str, now: in
 
 
 def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> list[int]:
-    """Insert rows and make changes for the claims that live; give the others' keys."""
-    live = set(db.execute(sql.LIVE, (json.dumps([key for key, _ in batch.claims]),)))
-    refused = [key for key, epoch in batch.claims if (key, epoch) not in live]
-    rows: Sequence[Row] = batch.rows
-    changes: Sequence[Change] = batch.changes
-    if refused:
-        stale = set(refused)
-        rows = [row for row in rows if row[0] not in stale]
-        changes = [change for change in changes if change.instance not in stale]
-    position = counters.position
-    if rows:
-        db.executemany(sql.APPEND, [(position + n, *row) for n, row in enumerate(rows, 1)])
-    # Events are named one by one and belong to claims; those of refused claims stay for the next holder.
-    if batch.received and not refused:
-        db.execute(sql.RECEIVED, (json.dumps(list(batch.received)),))
-    elif batch.received:
-        _receive_of(db, rows)
-    for change in changes:
-        _change(db, change)
-    counters.position = position + len(rows)
-    return refused
+    """Insert rows and make changes for claims that live and go on where the journals end; give the others."""
+    claims = dict(batch.claims)
+    ends = {
+        key: seq
+        for key, epoch, seq in db.execute(sql.LIVE, (json.dumps(list(claims)),))
+        if epoch == claims[key]
+    }
+    held = ends.keys() - _broken(batch.rows, dict(ends))
+    # Whoever sends a batch may be mistaken, or worse: what no claim covers is refused as well.
+    touched = claims.keys() | {row[0] for row in batch.rows} | {change.instance for change in batch.changes}
+    refused = touched - held
+    rows = batch.rows if not refused else [row for row in batch.rows if row[0] in held]
+    db.executemany(sql.APPEND, [(n, *row) for n, row in enumerate(rows, counters.position + 1)])
+    if batch.received:
+        # Those of refused claims stay for the next holder.
+        db.execute(sql.RECEIVED, (json.dumps(list(batch.received)), json.dumps(list(held))))
+    for change in batch.changes:
+        if change.instance in held:
+            _change(db, change)
+    counters.position += len(rows)
+    return sorted(refused)
 
 
 def release(db: sqlite3.Connection, claims: Sequence[tuple[int, int]], now: int) -> None:
@@ -107,14 +111,16 @@ def release(db: sqlite3.Connection, claims: Sequence[tuple[int, int]], now: int)
     db.executemany(sql.RELEASE, [(now, key, epoch) for key, epoch in claims])
 
 
-def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, now: int) -> Instance:
+def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, *, now: int) -> Instance:
     """Move an instance and append the Moved that tells of it."""
     before = _state(db, key)[0]
     after = status.after(before, verb)
     if after is None:
         raise InstanceEnded(f"Cannot {verb} instance since its on status {before}")
     ended = after in status.ENDED
-    db.execute(sql.MOVE, (after, now, ended, key))
+    # Nobody holds it any more: unless it is to stay where it is, somebody must claim it and go on.
+    wake_at = None if ended or after in (status.QUEUED, status.PAUSED) else now
+    db.execute(sql.MOVE, (after, now, ended, wake_at, key))
     if ended:
         db.execute(sql.FORGET_EVENTS, (key,))
     (seq,) = db.execute(sql.LAST_SEQ, (key,)).fetchone()
@@ -124,7 +130,7 @@ def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, now: i
     return instance(db.execute(sql.GET, (key,)).fetchone())
 
 
-def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, now: int) -> Delivery:
+def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
     """Keep an event; wake the instance if it rests and awaits it."""
     state, owner, awaits = _state(db, key)
     if state in status.ENDED:
@@ -134,13 +140,14 @@ def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, now: i
         raise TooMany(f"the instance holds {buffered:,} events that nobody has awaited; that is the limit")
     number = db.execute(sql.DELIVER, (key, type_, payload, now)).lastrowid
     assert number is not None
-    if owner is None and awaits is not None and type_ in json.loads(awaits):
+    if awaits is not None and type_ in json.loads(awaits):
         db.execute(sql.WAKE, (now, key))
     return Delivery(Received(number, type_, payload, now, now), claimed=owner is not None)
 
 
-def delete(db: sqlite3.Connection, keys: Sequence[int]) -> int:
-    """Delete instances, their records and their events."""
+def delete(db: sqlite3.Connection, counters: Counters, keys: Sequence[int]) -> int:
+    """Delete instances, their records and their events; their keys and positions are never used again."""
+    db.executemany(sql.MARK, [("key", counters.key), ("position", counters.position)])
     gone = 0
     for key in keys:
         gone += db.execute(sql.DELETE_INSTANCE, (key,)).rowcount
@@ -171,13 +178,16 @@ def instance(row: tuple[object, ...]) -> Instance:
     return msgspec.convert(dict(zip(Instance.__struct_fields__, row, strict=True)), Instance)
 
 
-def _receive_of(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    from wflow.engine.facts import RECEIVED, decode
-
-    numbers = [
-        fact.event for row in rows if row[2] == RECEIVED and isinstance(fact := decode(row[4]), Received)
-    ]
-    db.execute(sql.RECEIVED, (json.dumps(numbers),))
+def _broken(rows: Sequence[Row], ends: dict[int, int]) -> set[int]:
+    """Name the instances whose rows do not go on, one by one, from the ``ends`` of the journals."""
+    broken: set[int] = set()
+    for key, seq, *_ in rows:
+        if ends.get(key) == seq - 1:
+            ends[key] = seq
+        else:
+            # A journal has no gap: what would come after a lost append is refused with it.
+            broken.add(key)
+    return broken
 
 
 def _change(db: sqlite3.Connection, change: Change) -> None:
@@ -188,8 +198,10 @@ def _change(db: sqlite3.Connection, change: Change) -> None:
             listed = json.dumps(awaits) if awaits else None
             if listed and db.execute(sql.AWAITED, (key, listed)).fetchone()[0]:
                 wake_at = at
-            paused = after == status.PAUSED
-            db.execute(sql.REST, (after, None if paused else wake_at, listed, at, key))
+            if after == status.PAUSED:  # neither time nor an event may wake it
+                db.execute(sql.REST, (after, None, None, at, key))
+            else:
+                db.execute(sql.REST, (after, wake_at, listed, at, key))
         case Ended(status=ended, output=output, failure=failure):
             db.execute(sql.END, (ended, at, output, _kept(failure), key))
             db.execute(sql.FORGET_EVENTS, (key,))

@@ -1,14 +1,15 @@
-"""The one thread that writes to SQLite: whatever arrives while a transaction is on its way goes into the next one."""
+"""The one thread that writes to SQLite: what arrives during a transaction goes into the next one."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from wflow.errors import StoreError, WflowError
+from wflow.errors import InvalidInput, StoreError, WflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,13 +24,13 @@ BATCH: Final = 512
 class Writer:
     """Runs operations in the order of their submission, many to a transaction, and answers after the commit.
 
-    An operation is a function of the connection. It raises a WflowError before it has written anything, or an error
-    of the database at any time: then the transaction is rolled back and the others are run again without it, so that
-    one poison operation never takes its neighbours along.
+    An operation is a function of the connection. It raises a WflowError before it has written anything, or an
+    error of the database at any time: then the transaction is rolled back and the others are run again
+    without it, so that one poison operation never takes its neighbours along.
     """
 
     def __init__(self, connection: sqlite3.Connection, *, after_commit: Callable[[], None]) -> None:
-        """Start the thread. ``after_commit`` is called on the loop that runs now, once for each transaction."""
+        """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction."""
         self._connection = connection
         self._after_commit = after_commit
         self._loop = asyncio.get_running_loop()
@@ -49,10 +50,9 @@ class Writer:
 
     async def close(self) -> None:
         """Finish what was submitted, then end the thread."""
-        if self._closed:
-            return
-        self._closed = True
-        self._waiting.put(None)
+        if not self._closed:
+            self._closed = True
+            self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
@@ -60,6 +60,8 @@ class Writer:
             jobs, last = self._gather()
             if jobs:
                 _transact(self._connection, jobs)
+                if self._loop.is_closed():
+                    return  # nobody is left to hear of it, or to ask for more
                 self._loop.call_soon_threadsafe(self._answer, jobs)
             if last:
                 return
@@ -79,7 +81,6 @@ class Writer:
         return jobs, True
 
     def _answer(self, jobs: list[_Job]) -> None:
-        self._after_commit()
         for job in jobs:
             if job.future.done():
                 continue
@@ -87,6 +88,7 @@ class Writer:
                 job.future.set_result(job.result)
             else:
                 job.future.set_exception(job.error)
+        self._after_commit()
 
 
 class _Job:
@@ -110,11 +112,11 @@ def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
 
 
 def _attempt(connection: sqlite3.Connection, jobs: list[_Job]) -> _Job | None:
-    """Run the jobs; give the one that broke the transaction, or None when it is committed or beyond saving."""
+    """Run the jobs; give the one that broke the transaction, None when it is committed or beyond saving."""
     job: _Job | None = None
     try:
         connection.execute("BEGIN IMMEDIATE")
-        for job in jobs:  # noqa: B007 - the one that raised is needed below
+        for job in jobs:
             job.error = None
             try:
                 job.result = job.operation(connection)
@@ -123,20 +125,26 @@ def _attempt(connection: sqlite3.Connection, jobs: list[_Job]) -> _Job | None:
         job = None
         connection.execute("COMMIT")
     except Exception as broken:  # noqa: BLE001 - whatever it is, it belongs to the job, not to this thread
-        if connection.in_transaction:
+        # Should that fail too, the next BEGIN fails as well, and says so to those who wait.
+        with contextlib.suppress(sqlite3.Error):
             connection.execute("ROLLBACK")
         if job is not None:
-            job.error = _told(broken)
+            job.error = told(broken)
             return job
         for each in jobs:
-            each.error = _told(broken)
+            each.error = told(broken)
     return None
 
 
-def _told(broken: Exception) -> Exception:
+def told(broken: Exception) -> Exception:
+    """Turn what SQLite and Python's part of it raise into an error of ours; any other one stays as it is."""
+    if isinstance(broken, (OverflowError, UnicodeEncodeError)):
+        wrong = InvalidInput(f"the database cannot take that value: {broken}")
+        wrong.__cause__ = broken
+        return wrong
     if not isinstance(broken, sqlite3.Error):
         return broken
     hint = "free some disk space; nothing of this was kept" if "full" in str(broken) else None
-    told = StoreError(f"the database said: {broken}", hint=hint)
-    told.__cause__ = broken
-    return told
+    failed = StoreError(f"the database said: {broken}", hint=hint)
+    failed.__cause__ = broken
+    return failed

@@ -16,7 +16,7 @@ from wflow.engine.facts import Received
 from wflow.errors import StoreBusy, StoreError
 from wflow.stores import _sqlite_operations as operations
 from wflow.stores import statements as sql
-from wflow.stores._sqlite_writer import Writer
+from wflow.stores._sqlite_writer import Writer, told
 from wflow.stores.store import Absent, Batch, Cell, Claim, Delivery, Instance, New, Past, Record
 
 if TYPE_CHECKING:
@@ -36,15 +36,16 @@ async def connect(folder: str) -> SqliteStore:
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; wflow needs 3.35 or newer")
     path = Path(folder)
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = _lock(path / "lock")
     except OSError as broken:
         raise StoreError(f"cannot use the data folder {folder}: {broken}") from broken
     try:
         return SqliteStore(path / "wflow.sqlite", lock)
-    except sqlite3.Error as broken:
+    except BaseException as broken:
         lock.close()
-        raise StoreError(f"cannot read {path / 'wflow.sqlite'}: {broken}") from broken
+        if isinstance(broken, sqlite3.Error):
+            raise StoreError(f"cannot read {path / 'wflow.sqlite'}: {broken}") from broken
+        raise
 
 
 class SqliteStore:
@@ -55,12 +56,17 @@ class SqliteStore:
         self._path = path
         self._lock = lock
         self._db = _open(path)
-        _migrate(self._db)
-        # Nobody else can hold a claim: whatever is claimed belongs to a process that died.
-        self._db.execute(sql.RELEASE_ALL)
-        self._counters = operations.Counters(self._db)
+        try:
+            _migrate(self._db)
+            # Nobody else can hold a claim: whatever is claimed belongs to a process that died.
+            self._db.execute(sql.RELEASE_ALL)
+            self._counters = operations.Counters(self._db)
+        except BaseException:
+            self._db.close()
+            raise
         self._told: list[Callable[[int], None]] = []
         self._last_told = self._counters.position
+        self._closed = False
         self._writer = Writer(self._db, after_commit=self._tell)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wflow-read")
         self._local = threading.local()
@@ -74,9 +80,9 @@ class SqliteStore:
         """Claim instances that are ready."""
         return await self._writer.submit(lambda db: operations.claim(db, wanted, owner, now))
 
-    async def load(self, keys: Sequence[int]) -> dict[int, Past]:
+    async def load(self, after: Mapping[int, int]) -> dict[int, Past]:
         """Read what instances are played from."""
-        return await self._read(lambda db: {key: _past(db, key) for key in keys})
+        return await self._read(lambda db: {key: _past(db, key, seq) for key, seq in after.items()})
 
     async def append(self, batch: Batch) -> list[int]:
         """Append facts under claims."""
@@ -88,11 +94,11 @@ class SqliteStore:
 
     async def move(self, key: int, verb: str, *, now: int) -> Instance:
         """Move an instance by a verb."""
-        return await self._writer.submit(lambda db: operations.move(db, self._counters, key, verb, now))
+        return await self._writer.submit(lambda db: operations.move(db, self._counters, key, verb, now=now))
 
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
         """Keep an event."""
-        return await self._writer.submit(lambda db: operations.deliver(db, key, type_, payload, now))
+        return await self._writer.submit(lambda db: operations.deliver(db, key, type_, payload, now=now))
 
     async def find_one(self, workflow: str, id_: str) -> Instance | None:
         """Find an instance by its name."""
@@ -135,7 +141,7 @@ class SqliteStore:
 
     async def delete(self, keys: Sequence[int]) -> int:
         """Delete instances with all they have."""
-        return await self._writer.submit(lambda db: operations.delete(db, keys))
+        return await self._writer.submit(lambda db: operations.delete(db, self._counters, keys))
 
     async def journal(self, key: int, *, after: int = 0, limit: int = 1_000) -> list[Record]:
         """Read an instance's facts."""
@@ -184,7 +190,8 @@ class SqliteStore:
         self, space: str, *, now: int, prefix: str = "", after: str = "", limit: int = 1_000
     ) -> list[Cell]:
         """List cells by key."""
-        wanted = (space, after, prefix, now, limit)
+        # The least key beyond `after` is one NUL longer.
+        wanted = (space, max(prefix, f"{after}\0"), _beyond(prefix), now, limit)
         rows = await self._read(lambda db: db.execute(sql.SCAN_CELLS, wanted).fetchall())
         return [Cell(space=space, key=row[0], value=b"", meta=row[1], expires_at=row[2]) for row in rows]
 
@@ -198,6 +205,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what was accepted, and let go."""
+        self._closed = True
         await self._writer.close()
         await asyncio.to_thread(self._readers.shutdown)
         for connection in (*self._opened, self._db):
@@ -217,16 +225,24 @@ class SqliteStore:
             if db is None:
                 db = self._local.db = _open(self._path, read_only=True)
                 self._opened.append(db)
-            return read(db)
+            # One snapshot for all that is read: an instance that moves meanwhile is in one list, once.
+            db.execute("BEGIN")
+            try:
+                return read(db)
+            except (sqlite3.Error, OverflowError, UnicodeEncodeError) as broken:
+                raise told(broken) from broken
+            finally:
+                if db.in_transaction:
+                    db.execute("COMMIT")
 
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
-        except sqlite3.Error as broken:
-            raise StoreError(f"the database said: {broken}") from broken
+        if self._closed:
+            raise StoreError("the store is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
 
 def _lock(path: Path) -> TextIO:
     """Hold the data folder until the process ends, however it ends."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = path.open("a")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -242,7 +258,11 @@ def _lock(path: Path) -> TextIO:
 def _open(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rwc"
     db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=60
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=60,
     )
     if not read_only:
         db.execute("PRAGMA journal_mode = WAL")
@@ -256,7 +276,8 @@ def _migrate(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > len(sql.MIGRATIONS):
         raise StoreError(
-            f"the data folder was written by a newer wflow (schema {version}, this one knows {len(sql.MIGRATIONS)})",
+            f"the data folder was written by a newer wflow: its schema is {version}, "
+            f"this one knows {len(sql.MIGRATIONS)}",
             hint="update wflow",
         )
     if version == len(sql.MIGRATIONS):
@@ -265,10 +286,11 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {len(sql.MIGRATIONS)}; COMMIT;")
 
 
-def _past(db: sqlite3.Connection, key: int) -> Past:
-    rows = db.execute(sql.BODIES, (key,)).fetchall()
-    events = [Received(number, type_, payload, at, at) for number, type_, payload, at in db.execute(sql.EVENTS, (key,))]
-    return Past(seq=rows[-1][0] if rows else 0, records=[row[1] for row in rows], events=events)
+def _past(db: sqlite3.Connection, key: int, after: int) -> Past:
+    rows = db.execute(sql.BODIES, (key, after)).fetchall()
+    inbox = db.execute(sql.EVENTS, (key,))
+    events = [Received(number, type_, payload, at, at) for number, type_, payload, at in inbox]
+    return Past(seq=rows[-1][0] if rows else after, records=[row[1] for row in rows], events=events)
 
 
 def _position_before(db: sqlite3.Connection, at: int) -> int:
@@ -282,4 +304,13 @@ def _position_before(db: sqlite3.Connection, at: int) -> int:
             high = middle
         else:
             low = row[0] + 1
-    return low - 1
+    return max(low - 1, 0)
+
+
+def _beyond(prefix: str) -> str | bytes:
+    """Give what is greater than every text that begins with ``prefix``, and than no other text."""
+    bare = prefix.rstrip("\U0010ffff")
+    if not bare:
+        return b""  # to SQLite any text is less than any blob
+    last = ord(bare[-1]) + 1
+    return bare[:-1] + chr(0xE000 if last == 0xD800 else last)  # surrogates are no characters

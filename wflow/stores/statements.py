@@ -60,6 +60,11 @@ MIGRATIONS: Final = (
         value      BLOB NOT NULL,
         UNIQUE (space, key)
     );
+
+    CREATE TABLE marks (
+        name  TEXT PRIMARY KEY,
+        value INTEGER NOT NULL
+    );
     """,
 )
 """Append only; all that are new to a database are applied in one transaction."""
@@ -70,25 +75,28 @@ CREATE: Final = """
 """
 QUEUED: Final = "SELECT count(*) FROM instances WHERE workflow = ? AND status = 'queued'"
 DUE: Final = "SELECT key FROM instances WHERE workflow = ? AND wake_at <= ? ORDER BY wake_at, key LIMIT ?"
-NEXT_QUEUED: Final = (
-    "SELECT key FROM instances WHERE workflow = ? AND status = 'queued' ORDER BY key LIMIT ?"
-)
+NEXT_QUEUED: Final = "SELECT key FROM instances WHERE workflow = ? AND status = 'queued' ORDER BY key LIMIT ?"
 CLAIM: Final = """
     UPDATE instances
-    SET status = 'running', owner = ?1, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
+    SET status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END,
+        owner = ?1, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
         started_at = coalesce(started_at, ?2)
     WHERE key IN (SELECT value FROM json_each(?3))
     RETURNING key, epoch, workflow, id, version, created_at, params,
         coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
         EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key)
 """
-BODIES: Final = "SELECT seq, body FROM records WHERE instance = ? ORDER BY seq"
+BODIES: Final = "SELECT seq, body FROM records WHERE instance = ? AND seq > ? ORDER BY seq"
 EVENTS: Final = "SELECT number, type, payload, sent_at FROM inbox WHERE instance = ? ORDER BY number"
 LIVE: Final = """
-    SELECT key, epoch FROM instances WHERE key IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL
+    SELECT key, epoch, coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0)
+    FROM instances WHERE key IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL
 """
 APPEND: Final = "INSERT INTO records (position, instance, seq, tag, at, body) VALUES (?, ?, ?, ?, ?, ?)"
-RECEIVED: Final = "DELETE FROM inbox WHERE number IN (SELECT value FROM json_each(?))"
+RECEIVED: Final = """
+    DELETE FROM inbox
+    WHERE number IN (SELECT value FROM json_each(?)) AND instance IN (SELECT value FROM json_each(?))
+"""
 REST: Final = """
     UPDATE instances SET status = ?, owner = NULL, wake_at = ?, awaits = ?, modified_at = ? WHERE key = ?
 """
@@ -97,8 +105,9 @@ AWAITED: Final = """
 """
 END: Final = """
     UPDATE instances
-    SET status = ?, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?2, ended_at = ?2, output = ?, failure = ?
-    WHERE key = ?
+    SET status = ?1, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?2, ended_at = ?2,
+        output = ?3, failure = ?4
+    WHERE key = ?5
 """
 HOLD: Final = """
     UPDATE instances
@@ -112,19 +121,19 @@ RELEASE: Final = """
 RELEASE_ALL: Final = "UPDATE instances SET owner = NULL, wake_at = 0 WHERE owner IS NOT NULL"
 MOVE: Final = """
     UPDATE instances
-    SET status = ?1, owner = NULL, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
+    SET status = ?1, owner = NULL, epoch = epoch + 1, wake_at = ?4, awaits = NULL, modified_at = ?2,
         ended_at = CASE WHEN ?3 THEN ?2 END
-    WHERE key = ?4
+    WHERE key = ?5
 """
 LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
 STATE: Final = "SELECT status, owner, awaits FROM instances WHERE key = ?"
 DELIVER: Final = "INSERT INTO inbox (instance, type, payload, sent_at) VALUES (?, ?, ?, ?)"
 BUFFERED: Final = "SELECT count(*) FROM inbox WHERE instance = ?"
-WAKE: Final = "UPDATE instances SET wake_at = ? WHERE key = ?"
+WAKE: Final = "UPDATE instances SET wake_at = min(wake_at, ?) WHERE key = ?"
 
 _INSTANCE: Final = """
-    key, workflow, id, version, status, created_at, modified_at, started_at, ended_at, wake_at, trigger, params,
-    output, failure
+    key, workflow, id, version, status, created_at, modified_at, started_at, ended_at, wake_at, trigger,
+    params, output, failure
 """
 GET: Final = f"SELECT {_INSTANCE} FROM instances WHERE key = ?"
 FIND_ONE: Final = f"SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND id = ?"
@@ -156,6 +165,10 @@ LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"
 FIRST_POSITION: Final = "SELECT coalesce(min(position), 0) FROM records"
 AT_OR_AFTER: Final = "SELECT position, at FROM records WHERE position >= ? ORDER BY position LIMIT 1"
 LAST_KEY: Final = "SELECT coalesce(max(key), 0) FROM instances"
+MARK: Final = """
+    INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+MARKS: Final = "SELECT name, value FROM marks"
 
 READ_CELL: Final = """
     SELECT key, value, meta, expires_at FROM cells
@@ -163,9 +176,8 @@ READ_CELL: Final = """
 """
 SCAN_CELLS: Final = """
     SELECT key, meta, expires_at FROM cells
-    WHERE space = ?1 AND key > ?2 AND key >= ?3 AND substr(key, 1, length(?3)) = ?3
-      AND (expires_at IS NULL OR expires_at > ?4)
-    ORDER BY key LIMIT ?5
+    WHERE space = ? AND key >= ? AND key < ? AND (expires_at IS NULL OR expires_at > ?)
+    ORDER BY key LIMIT ?
 """
 WRITE_CELL: Final = """
     INSERT INTO cells (space, key, value, meta, expires_at) VALUES (?, ?, ?, ?, ?)

@@ -1,26 +1,26 @@
 """The contract of every store, on one screen; `tests/stores/` gives it meaning, for each store the same.
 
-Times are integer milliseconds, values are bytes. Every method is durable when it returns: on disk, fsynced. A method
-that changes nothing because its input is wrong raises a typed error and leaves no trace; an error of the database becomes
-a StoreError.
+Times are integer milliseconds, values are bytes. Every method is durable when it returns: on disk, fsynced. A
+method that changes nothing because its input is wrong raises a typed error and leaves no trace; an error of
+the database becomes a StoreError.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from wflow.engine.changes import Change, Row
 from wflow.engine.facts import Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from wflow.engine.changes import Change, Row
+    from collections.abc import Callable, Mapping
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance to create; ``params`` is an encoded value, ``trigger`` says what asked for it (api, binding)."""
+    """An instance to create; ``params`` is an encoded value, ``trigger`` what asked for it (api, binding)."""
 
     workflow: str
     id: str
@@ -31,7 +31,7 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as lists and `get` show it; ``failure`` is an encoded Failure, ``output`` an encoded value."""
+    """An instance as lists and `get` show it: ``failure`` is an encoded Failure, ``output`` a value."""
 
     key: int
     workflow: str
@@ -52,7 +52,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A hold on an instance: whoever has it may append, until the epoch is over.
 
-    ``seq`` is the number of its last record (0: it has none), ``has_events`` says that events wait to be received.
+    ``seq`` is the number of its last record (0: it has none), ``has_events`` says that events wait to be
+    received.
     """
 
     key: int
@@ -67,7 +68,10 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """What an instance is played from: its records' bodies in order, and the events it has not received."""
+    """What an instance is played from: its records' bodies in order, and the events it has not received.
+
+    ``seq`` is the number of its last record.
+    """
 
     seq: int
     records: list[bytes]
@@ -75,7 +79,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One fact in the order of commits of the whole store; ``workflow`` and ``id`` are None for a Worker's own line."""
+    """One fact in the store's order of commits; ``workflow`` and ``id`` are None for a Worker's own line."""
 
     position: int
     instance: int | None
@@ -88,7 +92,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts and changes of many instances, kept together; the rows are for the journal, the changes end claims."""
+    """Facts and changes of many instances, kept together: rows for the journal, changes that end claims."""
 
     claims: Sequence[tuple[int, int]]
     rows: Sequence[Row] = ()
@@ -128,15 +132,18 @@ class Store(Protocol):
         ...
 
     async def claim(self, wanted: Mapping[str, int], *, owner: str, now: int) -> list[Claim]:
-        """Claim at most so many instances of each workflow: due ones first, then queued ones, oldest first."""
+        """Claim at most so many instances of each workflow: due ones, then queued ones, oldest first."""
         ...
 
-    async def load(self, keys: Sequence[int]) -> dict[int, Past]:
-        """Read what instances are played from."""
+    async def load(self, after: Mapping[int, int]) -> dict[int, Past]:
+        """Read what instances are played from: for each key its records from beyond a seq, and its events."""
         ...
 
     async def append(self, batch: Batch) -> list[int]:
-        """Append facts and make changes under their claims; give the keys that were refused, claims being over.
+        """Append facts and make changes under their claims; give the keys that were refused.
+
+        A claim is refused when it is over, or when its facts do not follow the last one that is kept, one by
+        one. What the claims do not cover is refused too: rows, changes, received events.
 
         A Rested instance that has an event of an awaited type is due at once.
         """
@@ -227,7 +234,7 @@ class Store(Protocol):
         ...
 
     def on_commit(self, told: Callable[[int], None]) -> None:
-        """Call ``told`` with the last position after each commit that added records, on the loop that opened the store."""
+        """Call ``told`` with the last position after commits that added records, on the loop of `connect`."""
         ...
 
     async def close(self) -> None:

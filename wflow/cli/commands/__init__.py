@@ -1,1 +1,4 @@
-"""Durable workflows in plain Python, on your own machines."""
+"""Durable workflows in plain Python, on your own machines.
+
+Begin with `wflow init my-workflow`, then `wflow dev` in its folder.
+"""

@@ -48,9 +48,9 @@ class Do:
 
     def describe(self) -> dict[str, object]:
         """Show the policy only where it is not the default."""
-        if self.retry is DEFAULT:
-            return {}
         retry = self.retry
+        if retry == DEFAULT:
+            return {}
         return {
             "retries": {"limit": retry.limit, "delay": retry.delay_ms, "backoff": retry.backoff},
             "timeout": retry.timeout_ms,

@@ -1,0 +1,145 @@
+"""The fold behind `describe`."""
+
+from __future__ import annotations
+
+from wflow.engine import values
+from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.outcome import Err, Failure, Ok
+from wflow.engine.steps.do import INTERRUPTED
+from wflow.engine.timeline import AttemptShown, StepShown, timeline
+
+BOOM = Failure(name="ValueError", message="boom")
+SEVEN = Ok(values.encode(7))
+
+
+def test_a_step_that_succeeds_at_once_is_one_fact_and_one_attempt():
+    journal = [Settled("charge-1", "do", 1_500, SEVEN, b"", 1_000, 1, 1_100)]
+    assert timeline(journal) == [
+        StepShown(
+            key="charge-1",
+            kind="do",
+            start=1_000,
+            end=1_500,
+            success=True,
+            attempts=(AttemptShown(number=1, start=1_100, end=1_500, success=True),),
+            output=values.encode(7),
+        )
+    ]
+
+
+def test_steps_come_in_the_order_in_which_they_were_opened():
+    journal = [
+        Opened("slow-1", "do", 1_000),
+        Opened("nap-1", "sleep", 1_000, detail={"duration": 500}),
+        Settled("quick-1", "do", 1_100, SEVEN, b"", 1_000, 1, 1_000),
+        Settled("nap-1", "sleep", 1_500, Ok(), b"", 1_000),
+        Settled("slow-1", "do", 2_000, SEVEN, b"", 1_000, 1, 1_000),
+    ]
+    assert [step.key for step in timeline(journal)] == ["slow-1", "nap-1", "quick-1"]
+
+
+def test_every_attempt_is_shown_with_its_error_until_one_succeeds():
+    journal = [
+        Opened("charge-1", "do", 1_000, detail={"timeout": 5_000}),
+        Failed("charge-1", 1, 1_000, 1_200, BOOM, 2_200),
+        Tried("charge-1", 2, 2_200),
+        Settled("charge-1", "do", 2_500, SEVEN, b"", 1_000, 2, 2_200),
+    ]
+    (step,) = timeline(journal)
+    assert step.attempts == (
+        AttemptShown(number=1, start=1_000, end=1_200, success=False, error=BOOM),
+        AttemptShown(number=2, start=2_200, end=2_500, success=True),
+    )
+    assert (step.start, step.end, step.retry_at) == (1_000, 2_500, None)
+    assert step.config == {"timeout": 5_000}
+    assert step.until is None, "a step's timeout is of each attempt, it is no deadline"
+
+
+def test_between_two_attempts_it_says_when_the_next_is_due():
+    journal = [Opened("charge-1", "do", 1_000), Failed("charge-1", 1, 1_000, 1_200, BOOM, 11_200)]
+    (step,) = timeline(journal)
+    assert (step.retry_at, step.finished, step.error) == (11_200, False, None)
+
+
+def test_an_attempt_that_began_again_is_due_no_more():
+    journal = [
+        Opened("charge-1", "do", 1_000),
+        Failed("charge-1", 1, 1_000, 1_200, BOOM, 1_300),
+        Tried("charge-1", 2, 1_300),
+    ]
+    (step,) = timeline(journal)
+    assert step.retry_at is None
+    assert step.attempts[-1] == AttemptShown(number=2, start=1_300)
+
+
+def test_an_attempt_that_died_with_its_process_failed_at_no_known_time():
+    journal = [
+        Opened("charge-1", "do", 1_000),
+        Tried("charge-1", 1, 1_000),
+        Settled("charge-1", "do", 9_500, SEVEN, b"", 1_000, 2, 9_000),
+    ]
+    (step,) = timeline(journal)
+    assert step.attempts == (
+        AttemptShown(number=1, start=1_000, end=None, success=False, error=INTERRUPTED),
+        AttemptShown(number=2, start=9_000, end=9_500, success=True),
+    )
+
+
+def test_a_step_whose_last_attempt_died_fails_with_it():
+    journal = [
+        Opened("charge-1", "do", 1_000),
+        Tried("charge-1", 1, 1_000),
+        Settled("charge-1", "do", 9_000, Err(INTERRUPTED), b"", 1_000, 1, 1_000),
+    ]
+    (step,) = timeline(journal)
+    assert (step.success, step.error) == (False, INTERRUPTED)
+    assert step.attempts == (AttemptShown(number=1, start=1_000, success=False, error=INTERRUPTED),)
+
+
+def test_a_failed_step_has_the_error_and_no_attempt_twice():
+    journal = [
+        Opened("charge-1", "do", 1_000),
+        Failed("charge-1", 1, 1_000, 1_200, BOOM),
+        Settled("charge-1", "do", 1_200, Err(BOOM), b"", 1_000, 1, 1_000),
+    ]
+    (step,) = timeline(journal)
+    assert (step.success, step.error, step.output) == (False, BOOM, None)
+    assert len(step.attempts) == 1
+
+
+def test_a_sleep_shows_its_deadline_whether_it_was_given_as_a_span_or_as_an_instant():
+    journal = [
+        Opened("nap-1", "sleep", 1_000, detail={"duration": 500}),
+        Opened("dawn-1", "sleep", 1_000, detail={"until": 7_000}),
+    ]
+    nap, dawn = timeline(journal)
+    assert (nap.until, nap.end, nap.finished) == (1_500, None, False)
+    assert dawn.until == 7_000
+
+
+def test_a_wait_shows_the_event_that_it_consumed_and_no_other():
+    first = Received(1, "paid", values.encode({"by": "card"}), 1_400, 1_500)
+    second = Received(2, "paid", values.encode(None), 1_450, 1_500)
+    journal = [
+        Opened("payment-1", "waitForEvent", 1_000, detail={"type": "paid", "timeout": 60_000}),
+        Moved("waiting", 1_000),
+        first,
+        second,
+        Settled("payment-1", "waitForEvent", 1_500, Ok(), b"", 1_000, event=1),
+    ]
+    (step,) = timeline(journal)
+    assert (step.event, step.until, step.end) == (first, 61_000, 1_500)
+
+
+def test_a_wait_that_timed_out_has_an_error_and_no_event():
+    late = Failure(name="WorkflowTimeoutError", message="Execution timed out after 1000ms")
+    journal = [
+        Opened("payment-1", "waitForEvent", 1_000, detail={"type": "paid", "timeout": 1_000}),
+        Settled("payment-1", "waitForEvent", 2_000, Err(late), b"", 1_000),
+    ]
+    (step,) = timeline(journal)
+    assert (step.success, step.event, step.error) == (False, None, late)
+
+
+def test_what_is_of_no_step_is_passed_over():
+    assert timeline([Moved("running", 1), Logged("info", "hello", 2), Moved("complete", 3)]) == []

@@ -1,0 +1,253 @@
+"""The smallest runner that the API can stand on: a real store, and Workers that are Python functions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from wflow import stores
+from wflow.engine import facts, values
+from wflow.engine.changes import Ended
+from wflow.engine.facts import Moved
+from wflow.errors import InstanceNotFound, InvalidInput, WflowError, WorkflowNotFound
+from wflow.server.app import build
+from wflow.server.auth import LoopbackAuth
+from wflow.server.front import DEV
+from wflow.stores.store import Batch, Instance, New, Store
+from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Version, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from wflow.engine.facts import Fact
+    from wflow.engine.outcome import Failure
+    from wflow.server.auth import Auth
+    from wflow.server.front import Front
+
+API = "/client/v4/accounts/local"
+NOON = 1_795_348_800_000
+"""2026-11-22T12:00:00Z, when every test begins; a second passes with each look at the clock."""
+
+
+class SmallHost:
+    """A `Host` whose instances do what the test says."""
+
+    def __init__(self, store: Store, *, patience_s: float = 0.01) -> None:
+        self.store = store
+        self.patience_s = patience_s
+        self.registered = [workflow("orders"), workflow("returns")]
+        self.deployed: list[Version] = []
+        self.fetched: list[tuple[str | None, HttpRequest]] = []
+        self.answer: Callable[[HttpRequest], HttpAnswer] = lambda _: HttpAnswer(
+            status=200, headers=[("content-type", "text/plain")], body=b"hello"
+        )
+        self.refuses: Exception | None = None
+        self._at = NOON
+        self._ids = itertools.count(1)
+        self._news = asyncio.Event()
+        store.on_commit(lambda _: self._news.set())
+
+    def now(self) -> int:
+        self._at += 1_000
+        return self._at
+
+    def workflows(self) -> Sequence[Registered]:
+        return self.registered
+
+    def workers(self) -> Sequence[Version]:
+        newest = {version.worker: version for version in self.deployed}
+        return [newest[name] for name in sorted(newest)]
+
+    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
+        self._expect(workflow)
+        at = self.now()
+        new = [
+            New(
+                workflow=workflow,
+                id=one.id or f"random-{next(self._ids)}",
+                version="v1",
+                params=one.params,
+                at=at,
+                trigger=trigger,
+            )
+            for one in wanted
+        ]
+        keys = await self.store.create(new)
+        return [
+            Made(id=one.id, created=key is not None, version="v1")
+            for one, key in zip(new, keys, strict=True)
+        ]
+
+    async def get(self, workflow: str, id_: str) -> Instance:
+        self._expect(workflow)
+        found = await self.store.find_one(workflow, id_)
+        if found is None:
+            raise InstanceNotFound(f"workflow {workflow!r} has no instance {id_!r}")
+        return found
+
+    async def send_event(self, workflow: str, id_: str, type_: str, payload: bytes) -> None:
+        instance = await self.get(workflow, id_)
+        await self.store.deliver(instance.key, type_, payload, now=self.now())
+
+    async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
+        if verb == "restart":
+            raise InvalidInput("restart is not there yet")
+        instance = await self.get(workflow, id_)
+        return await self.store.move(instance.key, verb, now=self.now())
+
+    async def delete(self, workflow: str, id_: str) -> None:
+        await self.store.delete([(await self.get(workflow, id_)).key])
+
+    async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
+        self.fetched.append((worker, request))
+        if self.refuses is not None:
+            raise self.refuses
+        return self.answer(request)
+
+    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str) -> Version:
+        if self.refuses is not None:
+            raise self.refuses
+        version = Version(
+            id=f"id-{len(self.deployed) + 1}",
+            worker=worker,
+            number=1 + sum(one.worker == worker for one in self.deployed),
+            digest=digest,
+            message=message,
+            author=author,
+            created_at=self.now(),
+            size_bytes=len(bundle),
+            workflows=["orders"],
+        )
+        self.deployed.append(version)
+        return version
+
+    async def versions(self, worker: str) -> Sequence[Version]:
+        found = [version for version in reversed(self.deployed) if version.worker == worker]
+        if not found:
+            raise InvalidInput(f"there is no Worker {worker!r}")
+        return found
+
+    async def changed(self, after: int) -> int:
+        self._news.clear()
+        position = await self.store.position()
+        if position <= after:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), self.patience_s)
+            position = await self.store.position()
+        return position
+
+    # -- what a test does in place of a runtime ----------------------------------------------------------------
+
+    async def play(self, id_: str, *journal: Fact, workflow: str = "orders") -> Instance:
+        """Create an instance, claim it, and let these be its next facts; it ends with an ended Moved."""
+        if await self.store.find_one(workflow, id_) is None:
+            await self.create(workflow, [Wanted(id=id_)], trigger="binding")
+        (claim,) = await self.store.claim({workflow: 1}, owner="test", now=self.now())
+        assert claim.id == id_, "instances are claimed in the order of their creation"
+        rows = [
+            (claim.key, claim.seq + seq, facts.tag(fact), fact.at, facts.encode(fact))
+            for seq, fact in enumerate(journal, 1)
+        ]
+        await self.store.append(
+            Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=_ending(claim.key, journal))
+        )
+        return await self.get(workflow, id_)
+
+    async def log(self, *lines: facts.Logged) -> None:
+        """Keep lines of no instance."""
+        await self.store.note([(facts.LOGGED, line.at, facts.encode(line)) for line in lines])
+
+    def _expect(self, workflow: str) -> None:
+        if all(one.name != workflow for one in self.registered):
+            raise WorkflowNotFound(f"there is no workflow {workflow!r}")
+
+
+class House:
+    """A SmallHost behind the app, in this thread; every call runs the loop until it is done."""
+
+    def __init__(self, folder: Path) -> None:
+        self._runner = asyncio.Runner()
+        store: Store = self.run(stores.connect(f"sqlite://{folder}"))
+        self.host = self.run(self._host(store))
+        self.open(LoopbackAuth())
+
+    def run(self, coroutine: Coroutine[Any, Any, Any] | Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await coroutine
+
+        return self._runner.run(wait())
+
+    def open(self, auth: Auth, front: Front = DEV, *, peer: tuple[str, int] = ("127.0.0.1", 50_000)) -> None:
+        """Put the app before the host, behind another policy."""
+        app = build(self.host, auth=auth, front=front)
+        transport = httpx.ASGITransport(app=app, client=peer)
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Make a request for any path."""
+        response: httpx.Response = self.run(self._http.request(method, path, **more))
+        return response
+
+    def api(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """Make a request below the account."""
+        return self.ask(method, f"{API}{path}", **more)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Give the result of a GET that must succeed."""
+        return result(self.api("GET", path, params=query))
+
+    def close(self) -> None:
+        self.run(self._http.aclose())
+        self.run(self.host.store.close())
+        self._runner.close()
+
+    async def _host(self, store: Store) -> SmallHost:
+        return SmallHost(store)
+
+
+def workflow(name: str, **more: Any) -> Registered:
+    """Make a registered workflow."""
+    given: dict[str, Any] = {
+        "name": name,
+        "class_name": name.title(),
+        "script_name": "shop",
+        "binding": name.upper(),
+        "version": "v1",
+        "created_at": NOON,
+        "modified_at": NOON,
+    }
+    return Registered(**{**given, **more})
+
+
+def result(response: httpx.Response) -> Any:
+    """Give the result of an answer that must be a success."""
+    body = response.json()
+    assert response.status_code == 200, body
+    assert (body["success"], body["errors"], body["messages"]) == (True, [], [])
+    return body["result"]
+
+
+def problem(response: httpx.Response) -> tuple[int, int, str]:
+    """Give the status, the number and the message of an answer that must be a refusal."""
+    body = response.json()
+    assert (body["success"], body["result"]) == (False, None), body
+    assert response.headers["x-request-id"]
+    (error,) = body["errors"]
+    return response.status_code, error["code"], error["message"]
+
+
+def _ending(key: int, journal: Sequence[Fact]) -> list[Ended]:
+    last = journal[-1] if journal else None
+    if not isinstance(last, Moved) or last.status == "running":
+        return []
+    failure: Failure | None = last.failure
+    output = None if failure is not None else last.output or values.encode("done")
+    return [Ended(key, last.at, last.status, output, failure)]
+
+
+__all__ = ["API", "NOON", "House", "SmallHost", "WflowError", "problem", "result", "workflow"]

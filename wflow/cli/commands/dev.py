@@ -1,0 +1,95 @@
+"""Run this project here, and take up every file you save."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from wflow.cli.flags import Config, Environment, LogLevel
+from wflow.errors import UsageError
+
+EXAMPLES = """
+wflow dev
+wflow dev --port 9000 --var GREETING:hello
+wflow dev -e staging --persist-to /tmp/state
+curl -X POST http://localhost:8787/
+"""
+
+
+def command(
+    *,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65_535,
+            metavar="PORT",
+            help="Listen here, or on the next free port.",
+            show_default="8787, or `[dev] port`",
+        ),
+    ] = None,
+    ip: Annotated[
+        str | None,
+        typer.Option(
+            "--ip",
+            metavar="ADDRESS",
+            help="Listen on this address.",
+            show_default="localhost, or `[dev] ip`",
+        ),
+    ] = None,
+    persist_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--persist-to",
+            metavar="FOLDER",
+            help="Keep the session's state here.",
+            show_default=".wflow/state",
+        ),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to print.")] = "info",
+    var: Annotated[
+        list[str] | None,
+        typer.Option("--var", metavar="KEY:VALUE", help="Set a variable of `env`; may be repeated."),
+    ] = None,
+    interactive: Annotated[
+        bool | None,
+        typer.Option(
+            "--show-interactive-dev-session/--no-show-interactive-dev-session",
+            help="Offer hotkeys; without a terminal there are none.",
+        ),
+    ] = None,
+    environment: Environment = None,
+    config: Config = None,
+) -> None:
+    from wflow.config import load
+    from wflow.runner import dev, options
+
+    variables = dict(_split(each) for each in var or ())
+    project = load.load(path=config, environment=environment)
+    dev.run(
+        project,
+        options.DevOptions(
+            ip=project.dev.ip if ip is None else ip,
+            port=project.dev.port if port is None else port,
+            persist_to=persist_to.absolute() if persist_to else None,
+            log_level=log_level,
+            vars=variables,
+            interactive=interactive,
+            environment=environment,
+            config=config.absolute() if config else None,
+        ),
+    )
+
+
+def _split(variable: str) -> tuple[str, str]:
+    """Part a variable at its first colon, as wrangler does; the value may have more of them."""
+    key, colon, value = variable.partition(":")
+    if not colon or not key.isidentifier():
+        raise UsageError(
+            f"`--var {variable}` is no variable",
+            hint="give a name, a colon and the value: --var GREETING:hello",
+        )
+    return key, value

@@ -1,0 +1,1 @@
+"""Run the server that deployed workflows live on."""

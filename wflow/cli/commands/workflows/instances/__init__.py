@@ -1,0 +1,1 @@
+"""List, describe and steer the instances of a workflow."""

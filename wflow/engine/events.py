@@ -1,0 +1,56 @@
+"""The events of one instance: first in, first out by type, each seen by the code once."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wflow.engine.facts import Received
+
+
+class Events:
+    """What has come in and what became of it."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._known: dict[int, Received] = {}
+        self._waiting: dict[str, deque[Received]] = {}
+        self._takers: Counter[int] = Counter()
+        self._gone: set[int] = set()
+
+    def add(self, event: Received) -> bool:
+        """Let an event in; False when it is known already."""
+        if event.event in self._known or event.event in self._gone:
+            return False
+        self._known[event.event] = event
+        self._waiting.setdefault(event.type, deque()).append(event)
+        return True
+
+    def waiting(self, type_: str) -> Iterable[Received]:
+        """Show those of a type that no step has taken, in the order in which they came."""
+        return self._waiting.get(type_, ())
+
+    def take(self, number: int) -> Received:
+        """Note that a fact says that a step took it; it stays known until the code has seen it."""
+        event = self._known[number]
+        self._takers[number] += 1
+        if self._takers[number] == 1:
+            self._waiting[event.type].remove(event)
+        return event
+
+    def give_back(self, number: int) -> None:
+        """Note that a step that took it was given up: it waits again, unless a fact names a later taker."""
+        self._takers[number] -= 1
+        if not self._takers[number]:
+            type_ = self._known[number].type
+            same = (event for event in self._known.values() if event.type == type_)
+            self._waiting[type_] = deque(event for event in same if not self._takers[event.event])
+
+    def seen(self, number: int) -> Received:
+        """Hand it to the code; from here on only its number is remembered."""
+        self._gone.add(number)
+        del self._takers[number]
+        return self._known.pop(number)

@@ -1,0 +1,204 @@
+"""`wflow dev`: a runner over the project as it lies, which takes up every file that is saved."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING, Final
+
+from wflow import __version__
+from wflow.bundle.declared import declared
+from wflow.config.load import load
+from wflow.config.secrets import dev_vars
+from wflow.errors import LoadError, WflowError
+from wflow.runner import hotkeys, watch
+from wflow.runner.listen import TRIES, bind, serving
+from wflow.runner.project import VERSION, build_of
+from wflow.runner.runner import Runner
+from wflow.runner.serve import following, stop_signal
+from wflow.runner.terminal import Terminal
+from wflow.runner.url import url_of
+from wflow.server import app, front
+from wflow.server.auth import LoopbackAuth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wflow.config.model import Project
+    from wflow.runner.options import DevOptions
+    from wflow.runner.peer import Peer
+    from wflow.runner.registry import Build
+
+KINDS: Final = {"kv": "KV Namespace", "workflow": "Workflow"}
+
+
+def run(project: Project, options: DevOptions) -> None:
+    """Serve the project until it is told to stop. Raises UsageError and StoreBusy before anything began."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(_Session(project, options).serve())
+
+
+class _Session:
+    def __init__(self, project: Project, options: DevOptions) -> None:
+        self._project = project
+        self._options = options
+        self._terminal = Terminal(options.log_level)
+        self._runner: Runner
+        self._spare: asyncio.Task[Peer] | None = None
+
+    async def serve(self) -> None:
+        """Come up, load the code, and go on until told to stop."""
+        stopped = stop_signal()
+        options, terminal = self._options, self._terminal
+        state = options.persist_to or self._project.root / ".wflow" / "state"
+        sockets = bind(options.ip, options.port, tries=TRIES)
+        self._runner = runner = await Runner.open(f"sqlite://{state}", state / "versions")
+        try:
+            terminal.say(f"wflow {__version__}\n{'─' * 40}")
+            build = self._read()
+            self._show_bindings(build)
+            self._warm()
+            terminal.say("⎔ Starting local server...")
+            names = frozenset({options.ip.lower()})
+            dev = app.build(runner, auth=LoopbackAuth(names=names), front=front.DEV)
+            async with serving(dev, sockets), following(runner, terminal):
+                with runner.holding_requests():
+                    await self._swap(build)
+                runner.execute()
+                self._announce(url_of(options.ip, sockets))
+                with self._keys(url_of(options.ip, sockets), stopped):
+                    await self._watch(stopped)
+                terminal.say("⎔ Shutting down local server...")
+        finally:
+            if self._spare is not None:
+                self._spare.cancel()
+            await runner.close()
+
+    async def _watch(self, stopped: asyncio.Event) -> None:
+        """Reload at every change; a change that comes during a reload is taken up after it."""
+        async for paths in watch.changes(self._project.root, stopped):
+            await self._reload(paths)
+
+    async def _reload(self, paths: set[Path]) -> None:
+        began = time.perf_counter()
+        shown = ", ".join(sorted(str(path.relative_to(self._project.root)) for path in paths))
+        self._terminal.say(f"⎔ Reloading local server... ({shown})")
+        with self._runner.holding_requests():
+            try:
+                options = self._options
+                self._project = load(path=self._project.path, environment=options.environment)
+                loaded = await self._swap(self._read())
+            except WflowError as wrong:
+                self._complain(wrong)
+                loaded = False
+        if loaded:
+            self._terminal.info(f"Reloaded in {(time.perf_counter() - began) * 1000:.0f} ms")
+
+    def _read(self) -> Build:
+        """Read the project's secrets and make its build; flags win over files."""
+        secrets, files = dev_vars(self._project)
+        for file in files:
+            self._terminal.say(f"Using secrets defined in {file.name}")
+        return build_of(self._project, {**secrets, **self._options.vars}, self._runner.now())
+
+    async def _swap(self, build: Build) -> bool:
+        """Load a build in a fresh process and give it the work; the one before it stays if that fails."""
+        runner = self._runner
+        try:
+            peer = await self._take_spare()
+            try:
+                await peer.load(build)
+            except WflowError:
+                peer.draining = True
+                peer.kill()
+                raise
+        except WflowError as wrong:
+            self._complain(wrong)
+            if runner.fleet.current(VERSION) is None:
+                # There is nothing to go on with: requests are told, and a good save brings it up.
+                runner.registry.activate(build)
+            else:
+                self._terminal.say("The code before it keeps running.")
+            return False
+        finally:
+            self._warm()
+        runner.registry.activate(build)
+        runner.fleet.replace(VERSION, peer)
+        runner.admission.wake()
+        return True
+
+    def _warm(self) -> None:
+        """Have a process ready for the next reload."""
+        self._spare = asyncio.get_running_loop().create_task(self._runner.fleet.spare(self._project.root))
+
+    async def _take_spare(self) -> Peer:
+        task, self._spare = self._spare, None
+        if task is not None:
+            with contextlib.suppress(WflowError):
+                peer = await task
+                if peer.alive:
+                    return peer
+        return await self._runner.fleet.spare(self._project.root)
+
+    def _complain(self, wrong: WflowError) -> None:
+        text = wrong.message
+        if isinstance(wrong, LoadError) and wrong.trace:
+            text += "\n" + "\n".join(f"    {line}" for line in wrong.trace.rstrip().splitlines())
+        self._terminal.error(text)
+        if wrong.hint:
+            self._terminal.say(f"hint: {wrong.hint}")
+
+    def _show_bindings(self, build: Build) -> None:
+        entries = {entry.binding: entry.class_name for entry in build.manifest.workflows}
+        rows = [
+            (f"env.{one.name} ({entries.get(one.name, one.target)})", KINDS.get(one.kind, one.kind), "local")
+            for one in declared(build.manifest)
+        ]
+        variables = {**build.manifest.vars, **dict.fromkeys(build.secrets)}
+        for name, value in variables.items():
+            shown = "(hidden)" if name in build.secrets else repr(value)
+            rows.append((f"env.{name} ({shown})", "Environment Variable", "local"))
+        if not rows:
+            return
+        width, middle = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
+        self._terminal.say("Your Worker has access to the following bindings:")
+        for left, what, mode in [("Binding", "Resource", "Mode"), *rows]:
+            self._terminal.say(f"{left:<{width}}  {what:<{middle}}  {mode}")
+
+    def _announce(self, url: str) -> None:
+        wanted = self._options.port
+        got = int(url.rpartition(":")[2])
+        if wanted not in {0, got}:
+            self._terminal.warn(f"Port {wanted} is taken; using {got}")
+        self._terminal.info(f"Ready on {url}")
+
+    @contextlib.contextmanager
+    def _keys(self, url: str, stopped: asyncio.Event) -> Iterator[None]:
+        """Offer hotkeys where there is a terminal to press them on."""
+        wanted = self._options.interactive
+        if wanted is False or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            yield
+            return
+        self._terminal.say(hotkeys.BOX)
+        with hotkeys.listening(
+            {
+                "b": lambda: _browse(url),
+                "c": self._terminal.clear,
+                "x": stopped.set,
+                "q": stopped.set,
+            }
+        ):
+            yield
+
+
+def _browse(url: str) -> None:
+    import threading
+    import webbrowser
+
+    # Some systems wait for the browser to end.
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

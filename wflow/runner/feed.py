@@ -1,0 +1,34 @@
+"""The feed: wakes whoever follows the store's records when there are new ones. What they are, each reads for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+PATIENCE_S: Final = 10.0
+"""How long a follower waits before it may look whether its own peer is still there."""
+
+
+class Feed:
+    """Nothing is queued for anybody: a slow follower costs nothing and misses nothing, it reads on from its position."""
+
+    def __init__(self, position: int) -> None:
+        """Start at the store's last position."""
+        self.position = position
+        self._moved = asyncio.Event()
+
+    def tell(self, position: int) -> None:
+        """Hear of a commit (the store calls this)."""
+        self.position = position
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def changed(self, after: int) -> int:
+        """Wait for records beyond ``after``, or for PATIENCE_S; give the last position."""
+        if self.position <= after:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._moved.wait()
+            except TimeoutError:
+                pass
+        return self.position

@@ -1,0 +1,316 @@
+"""The fleet: a runtime process for each version that has work to do, and what they say carried to where it belongs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
+
+from wflow import bindings, catalogue
+from wflow.bundle.declared import declared
+from wflow.engine import facts, values
+from wflow.engine.changes import Ended, Held, Rested
+from wflow.errors import InvalidInput, LinkError, StoreError, WflowError
+from wflow.link import frames
+from wflow.runner.peer import Peer
+from wflow.runtime.failures import failure_of
+from wflow.stores.store import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from pathlib import Path
+
+    from wflow.bindings.control import Control
+    from wflow.engine.changes import Change
+    from wflow.engine.outcome import Failure
+    from wflow.runner.notes import Notes
+    from wflow.runner.registry import Build
+    from wflow.stores.store import Claim, Store
+
+BACKOFF_S: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
+"""Before a runtime is started again after so many deaths in a row; the last one for all that follow."""
+STEADY_S: Final = 30.0
+"""A runtime that lived so long had no part in the deaths before it."""
+DRAIN_S: Final = 5.0
+"""How long attempts and requests may go on in a runtime that is being replaced."""
+
+
+class Releases(Protocol):
+    """Who hears that slots are free and instances due: admission."""
+
+    def freed(self, workflow: str) -> None:
+        """A claim ended."""
+        ...
+
+    def due(self, workflow: str, at: int) -> None:
+        """An instance wants to go on at an instant."""
+        ...
+
+
+class Builds(Protocol):
+    """Where builds come from."""
+
+    async def build(self, version: str) -> Build:
+        """Give a version's build, its code ready on disk; raises LoadError."""
+        ...
+
+
+class Fleet:
+    """Runtimes by version. What a runtime commits goes to the store, what it calls to a binding's provider."""
+
+    def __init__(self, control: Control, builds: Builds, notes: Notes, releases: Releases) -> None:
+        """Make an empty fleet on the running loop."""
+        self._control = control
+        self._store: Store = control.store
+        self._builds = builds
+        self._notes = notes
+        self._releases = releases
+        self._loop = asyncio.get_running_loop()
+        self._peers: dict[str, Peer] = {}
+        self._starting: dict[str, asyncio.Task[Peer]] = {}
+        self._deaths: dict[str, tuple[int, float]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._leaving: set[Peer] = set()
+        self._closing = False
+
+    async def peer(self, version: str) -> Peer:
+        """Give the runtime of a version, started if need be; raises LoadError and LinkError."""
+        peer = self._peers.get(version)
+        if peer is not None and peer.alive:
+            return peer
+        task = self._starting.get(version)
+        if task is None:
+            task = self._starting[version] = self._loop.create_task(self._start(version))
+            task.add_done_callback(lambda _: self._starting.pop(version, None))
+        return await asyncio.shield(task)
+
+    def current(self, version: str) -> Peer | None:
+        """Give the runtime of a version if it is up and takes new work."""
+        peer = self._peers.get(version)
+        return peer if peer is not None and peer.alive and not peer.draining else None
+
+    def holder(self, instance: int) -> Peer | None:
+        """Find the runtime that holds an instance."""
+        everyone = (*self._peers.values(), *self._leaving)
+        return next((peer for peer in everyone if instance in peer.holds), None)
+
+    async def spare(self, folder: Path) -> Peer:
+        """Bring a process up that has no user code yet, to be used by `replace`."""
+        peer = Peer(self)
+        await peer.start(folder)
+        return peer
+
+    def replace(self, version: str, peer: Peer) -> None:
+        """Give a version to a loaded runtime; the one before it is drained and ends."""
+        before = self._peers.get(version)
+        self._peers[version] = peer
+        if before is not None:
+            self.retire(before)
+
+    def retire(self, peer: Peer) -> None:
+        """Let a runtime finish what it does, for DRAIN_S, and end it."""
+        self._leaving.add(peer)
+        self._spawn(peer.drain(DRAIN_S))
+
+    def retire_idle(self, versions: Sequence[str]) -> None:
+        """End the runtimes of versions other than these that have nothing to do."""
+        for version, peer in list(self._peers.items()):
+            if version not in versions and not peer.busy:
+                del self._peers[version]
+                self.retire(peer)
+
+    def drop(self, instance: int) -> None:
+        """Tell whoever holds an instance that the claim is over."""
+        peer = self.holder(instance)
+        if peer is not None:
+            self._unhold(peer, instance)
+            peer.send(frames.Drop([instance]))
+
+    async def close(self) -> None:
+        """End every runtime: claims are given back, what is on disk is all there is."""
+        self._closing = True
+        peers = [*self._peers.values(), *self._leaving]
+        for peer in peers:
+            peer.draining = True
+            peer.kill()
+        for task in self._starting.values():
+            task.cancel()
+        while any(peer.alive for peer in peers):
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what runtimes say -------------------------------------------------------------------------------------
+
+    def heard(self, peer: Peer, message: frames.ToRunner) -> None:
+        """Carry a message to where it belongs."""
+        match message:
+            case frames.Commit():
+                self._spawn(self._commit(peer, message))
+            case frames.Call():
+                self._spawn(self._call(peer, message))
+            case frames.Missing(instances):
+                self._spawn(self._resend(peer, instances))
+            case frames.Released(instances):
+                self._spawn(self._release(peer, instances))
+            case frames.Evicted(instances):
+                peer.hot.difference_update(instances)
+            case frames.Printed():
+                self._notes.add(_line(peer, message))
+
+    def died(self, peer: Peer) -> None:
+        """Take its claims back, and count the death if nobody asked for it."""
+        version = peer.build.version if peer.build else ""
+        self._leaving.discard(peer)
+        if self._peers.get(version) is peer:
+            del self._peers[version]
+        if peer.build and not peer.draining and not self._closing:
+            self._count_death(peer, version)
+        if peer.holds and not self._closing:
+            self._spawn(self._release(peer, list(peer.holds)))
+
+    async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
+        batch = Batch(
+            claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received
+        )
+        try:
+            refused = await self._store.append(batch)
+        except StoreError as broken:
+            # The runtime's memory is now ahead of the disk: it goes, and its instances start from what is on disk.
+            self._tell("error", f"{broken.message}; the runtime is started again")
+            peer.kill()
+            return
+        for instance in refused:
+            self._unhold(peer, instance)
+        for change in commit.changes:
+            if change.instance not in refused:
+                self._changed(peer, change)
+        peer.send(frames.Acked(commit.batch, refused))
+        peer.settle()
+
+    def _changed(self, peer: Peer, change: Change) -> None:
+        workflow = self._unhold(peer, change.instance)
+        match change:
+            case Rested(instance, at, wake_at, awaits):
+                if not peer.draining:
+                    peer.hot.add(instance)
+                if workflow is not None:
+                    # An event may have come as it went to rest; then it is due now, and only the store knows.
+                    self._releases.due(workflow, at if awaits else wake_at)
+                    self._releases.due(workflow, wake_at)
+            case Ended() | Held():
+                pass
+
+    async def _resend(self, peer: Peer, instances: list[int]) -> None:
+        """Send whole journals of instances that the runtime has let go of."""
+        claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
+        pasts = await self._store.load({claim.key: 0 for claim in claims})
+        turns = [turn_of(claim, pasts[claim.key].records, pasts[claim.key].events) for claim in claims]
+        peer.send(frames.Play(turns))
+
+    async def _release(self, peer: Peer, instances: list[int]) -> None:
+        claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
+        delays = iter((0.1, 0.5, 1.0, 2.0))
+        while True:
+            try:
+                await self._store.release(
+                    [(claim.key, claim.epoch) for claim in claims], now=self._control.now()
+                )
+                break
+            except StoreError:
+                await asyncio.sleep(next(delays, 5.0))
+        for claim in claims:
+            workflow = self._unhold(peer, claim.key)
+            if workflow is not None:
+                self._releases.due(workflow, self._control.now())
+        peer.settle()
+
+    async def _call(self, peer: Peer, call: frames.Call) -> None:
+        assert peer.build is not None
+        try:
+            found = next((one for one in declared(peer.build.manifest) if one.name == call.binding), None)
+            module = None if found is None else catalogue.find(bindings, found.kind)
+            if found is None or module is None:
+                raise InvalidInput(f"this version has no binding {call.binding!r}")
+            value = await module.serve(
+                self._control, found.target, call.method, values.decode(call.args)
+            )
+            raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
+        except WflowError as refused:
+            peer.send(frames.Reply(call.call, values.NONE, _shown(refused)))
+        except Exception as broken:  # noqa: BLE001 - whatever it is, user code hears of it and the runner goes on
+            self._tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
+            peer.send(frames.Reply(call.call, values.NONE, _shown(WflowError("internal error; see the log"))))
+        else:
+            peer.send(frames.Reply(call.call, raw))
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    async def _start(self, version: str) -> Peer:
+        deaths, _ = self._deaths.get(version, (0, 0.0))
+        await asyncio.sleep(BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)])
+        build = await self._builds.build(version)
+        peer = Peer(self)
+        try:
+            await peer.start(build.folder)
+            await peer.load(build)
+        except (WflowError, asyncio.CancelledError):
+            peer.draining = True
+            peer.kill()
+            raise
+        self._peers[version] = peer
+        return peer
+
+    def _count_death(self, peer: Peer, version: str) -> None:
+        deaths, last = self._deaths.get(version, (0, 0.0))
+        now = self._loop.time()
+        self._deaths[version] = (1 if now - last > STEADY_S else deaths + 1, now)
+        self._tell("warn", f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in a new one")
+
+    def _unhold(self, peer: Peer, instance: int) -> str | None:
+        """End a claim; give the workflow whose slot is free now."""
+        claim = peer.holds.pop(instance, None)
+        peer.hot.discard(instance)
+        if claim is None:
+            return None
+        self._releases.freed(claim.workflow)
+        return claim.workflow
+
+    def _tell(self, level: str, text: str) -> None:
+        self._notes.add(facts.Logged(level, text, self._control.now(), source="runner"))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def turn_of(claim: Claim, records: list[bytes] | None, events: list[facts.Received]) -> frames.Turn:
+    """Make what a runtime is told of a claim; ``records`` None says that it has the instance in memory."""
+    return frames.Turn(
+        instance=claim.key,
+        epoch=claim.epoch,
+        workflow=claim.workflow,
+        id=claim.id,
+        created_at=claim.created_at,
+        params=claim.params,
+        seq=claim.seq,
+        records=records,
+        events=events,
+    )
+
+
+def _line(peer: Peer, printed: frames.Printed) -> facts.Logged:
+    claim = peer.holds.get(printed.instance)
+    detail = dict(printed.detail)
+    if claim is not None:
+        detail |= {"workflow": claim.workflow, "instance": claim.id}
+    source = "step" if printed.step else "worker"
+    return facts.Logged(printed.level, printed.text, printed.at, detail, printed.step, source)
+
+
+def _shown(refused: WflowError) -> Failure:
+    return msgspec.structs.replace(failure_of(refused), trace="", cause=None)
+
+
+__all__ = ["Fleet", "LinkError", "turn_of"]

@@ -1,0 +1,115 @@
+"""Serves an ASGI app on sockets of our own, within an event loop of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import uvicorn
+
+from wflow.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+TRIES: Final = 50
+"""How many ports after the wanted one are tried when it is taken."""
+BACKLOG: Final = 2_048
+GOODBYE_S: Final = 2
+"""How long open connections may go on when the server ends."""
+
+
+def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
+    """Listen on a port, or on the next free one of ``tries``; 0 takes any.
+
+    ``localhost`` means both 127.0.0.1 and, where the machine has it, ::1. Raises UsageError when none is free.
+    """
+    for offset in range(tries if port else 1):
+        try:
+            return _bind_all(ip, port + offset)
+        except OSError as taken:
+            if taken.errno != errno.EADDRINUSE:
+                raise UsageError(f"cannot listen on {ip}:{port}: {taken.strerror or taken}") from taken
+    last = f" to {port + tries - 1}" if tries > 1 else ""
+    raise UsageError(f"port {port}{last} on {ip} is taken", hint="choose another with --port")
+
+
+def bind_unix(path: Path) -> socket.socket:
+    """Listen on a unix socket that only its owner can reach."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(path))
+    path.chmod(0o600)
+    sock.listen(BACKLOG)
+    return sock
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]:  # noqa: ANN401 - any ASGI app
+    """Answer on the sockets while the block runs; it begins when connections are taken."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        http="httptools",
+        ws="none",
+        timeout_graceful_shutdown=GOODBYE_S,
+    )
+    server = _Server(config)
+    task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.001)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the process's signals to the process."""
+        yield
+
+
+def _bind_all(ip: str, port: int) -> list[socket.socket]:
+    addresses = ["127.0.0.1", "::1"] if ip == "localhost" else [ip]
+    sockets: list[socket.socket] = []
+    try:
+        for address in addresses:
+            sock = _bind_one(address, port)
+            if sock is not None:
+                sockets.append(sock)
+                port = sock.getsockname()[1]
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _bind_one(address: str, port: int) -> socket.socket | None:
+    six = ":" in address
+    try:
+        sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if six:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((address, port))
+            sock.listen(BACKLOG)
+        except OSError:
+            sock.close()
+            raise
+    except OSError as refused:
+        # A machine without IPv6 has no ::1; localhost is 127.0.0.1 alone there.
+        if address == "::1" and refused.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+            return None
+        raise
+    return sock

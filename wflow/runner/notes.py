@@ -1,0 +1,58 @@
+"""Lines that belong to no journal, requests and prints, on their way to the store, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from wflow.engine import facts
+from wflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from wflow.engine.facts import Logged
+    from wflow.stores.store import Store
+
+EVERY_S: Final = 0.05
+HELD: Final = 10_000
+"""Lines that may wait; beyond it they are counted, and the count is told instead."""
+
+
+class Notes:
+    """Takes lines at once and keeps them soon after; a store that is slow loses the newest lines, and says how many."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep lines in ``store``."""
+        self._store = store
+        self._lines: list[Logged] = []
+        self._lost = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, line: Logged) -> None:
+        """Keep a line."""
+        if len(self._lines) >= HELD:
+            self._lost += 1
+            return
+        self._lines.append(line)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    async def close(self) -> None:
+        """Keep what waits."""
+        if self._task is not None:
+            await self._task
+
+    async def _keep(self) -> None:
+        try:
+            while self._lines:
+                await asyncio.sleep(EVERY_S)
+                lines, self._lines = self._lines, []
+                if self._lost:
+                    told = f"{self._lost:,} lines were lost: they came quicker than they could be kept"
+                    lines.append(facts.Logged("warn", told, lines[-1].at, source="worker"))
+                    self._lost = 0
+                try:
+                    await self._store.note([(facts.LOGGED, line.at, facts.encode(line)) for line in lines])
+                except StoreError:
+                    self._lost += len(lines)
+        finally:
+            self._task = None

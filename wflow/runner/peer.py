@@ -1,0 +1,220 @@
+"""One runtime process, as the runner sees it: started, spoken to, listened to, buried."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+from wflow.bundle import manifest as manifests
+from wflow.errors import LinkError, LoadError
+from wflow.link import frames
+from wflow.link.channel import Channel, connect
+from wflow.wire.types import HttpAnswer, HttpRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wflow.runner.registry import Build
+    from wflow.stores.store import Claim
+
+T = TypeVar("T")
+
+START_S: Final = 30.0
+"""How long a runtime may take to come up, and again to import the user's code."""
+INHERITED: Final = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "PATH",
+    "PYTHONPATH",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TMPDIR",
+    "TZ",
+    "VIRTUAL_ENV",
+)
+"""All that a runtime gets of the runner's environment; tokens and secrets of the machine are not in it."""
+
+
+class Listener(Protocol):
+    """Who hears what a runtime says beyond its start."""
+
+    def heard(self, peer: Peer, message: frames.ToRunner) -> None:
+        """Take a message."""
+        ...
+
+    def died(self, peer: Peer) -> None:
+        """Hear that the process is gone, expected or not."""
+        ...
+
+
+class Peer:
+    """A runtime process. ``holds`` are the claims it has, ``hot`` the instances that rest in its memory."""
+
+    def __init__(self, listener: Listener) -> None:
+        """Make one on the running loop; `start` brings the process up."""
+        self.build: Build | None = None
+        self.holds: dict[int, Claim] = {}
+        self.hot: set[int] = set()
+        self.draining = False
+        self.handlers: list[str] = []
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._channel: Channel[frames.ToRunner] = Channel(frames.ToRunner, self._hear, self._lost)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._up: asyncio.Future[None] = self._loop.create_future()
+        self._loaded: asyncio.Future[None] = self._loop.create_future()
+        self._fetches: dict[int, asyncio.Future[HttpAnswer]] = {}
+        self._next_fetch = 0
+        self._quiet = asyncio.Event()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can be spoken to."""
+        return self._process is not None and not self._channel.closed
+
+    @property
+    def busy(self) -> bool:
+        """Whether it holds claims or owes answers."""
+        return bool(self.holds or self._fetches)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once it is up."""
+        return self._process.pid if self._process else None
+
+    async def start(self, folder: Path) -> None:
+        """Bring the process up, working in ``folder``, without any user code yet. Raises LinkError."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        command = [sys.executable, "-P", "-m", "wflow.runtime", str(theirs.fileno())]
+        try:
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - a few milliseconds, and asyncio's own would need a watcher
+                command,
+                cwd=folder,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                # What C code or a child of the user's code writes past sys.stdout is talk, not data.
+                stdout=2,
+                # The terminal's Ctrl-C is for the runner; it ends its runtimes in order.
+                start_new_session=True,
+            )
+        except OSError as broken:
+            ours.close()
+            raise LinkError(f"cannot start a runtime: {broken}") from broken
+        finally:
+            theirs.close()
+        await connect(self._channel, ours)
+        await self._within(self._up, "come up")
+
+    async def load(self, build: Build) -> None:
+        """Import a build's code; raises LoadError with the user's part of the traceback, and LinkError."""
+        self.build = build
+        self._channel.send(frames.Load(str(build.root), manifests.encode(build.manifest), build.secrets))
+        await self._within(self._loaded, "import the code")
+
+    def send(self, message: frames.ToRuntime) -> None:
+        """Say something; a dead process hears nothing."""
+        self._channel.send(message)
+
+    async def fetch(self, request: HttpRequest) -> HttpAnswer:
+        """Hand over a request and wait for its answer; raises LinkError when the process dies first."""
+        if self._channel.closed:
+            raise LinkError("the runtime is gone")
+        self._next_fetch += 1
+        number = self._next_fetch
+        future: asyncio.Future[HttpAnswer] = self._loop.create_future()
+        self._fetches[number] = future
+        self._channel.send(
+            frames.Fetch(number, request.method, request.url, request.headers, request.body)
+        )
+        try:
+            return await future
+        finally:
+            self._fetches.pop(number, None)
+            self.settle()
+
+    def settle(self) -> None:
+        """Note that a claim or a request ended; a draining runtime without any is done."""
+        if self.draining and not self.busy:
+            self._quiet.set()
+
+    async def drain(self, patience_s: float) -> None:
+        """Let what runs come to its end, for so long; begin nothing new meanwhile. Then the process is over."""
+        self.draining = True
+        self.hot.clear()
+        if self.alive:
+            self._channel.send(frames.Drain())
+            self.settle()
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._quiet.wait()
+            except TimeoutError:
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process now; `died` follows."""
+        if self._process is not None:
+            self._process.kill()
+
+    async def _within(self, future: asyncio.Future[None], what: str) -> None:
+        try:
+            async with asyncio.timeout(START_S):
+                await asyncio.shield(future)
+        except TimeoutError:
+            self.kill()
+            raise LinkError(
+                f"the runtime did not {what} within {START_S:.0f} s",
+                hint="look for slow work at the top of your modules",
+            ) from None
+
+    def _hear(self, messages: list[frames.ToRunner]) -> None:
+        for message in messages:
+            match message:
+                case frames.Hello(protocol):
+                    if protocol == frames.PROTOCOL:
+                        _set(self._up)
+                    else:
+                        _fail(self._up, LinkError(f"the runtime speaks protocol {protocol}"))
+                case frames.Loaded(_, handlers):
+                    self.handlers = handlers
+                    _set(self._loaded)
+                case frames.NotLoaded(text, trace, file, line, hint):
+                    _fail(self._loaded, LoadError(text, hint=hint, trace=trace, file=file, line=line))
+                case frames.Fetched(call, status, headers, body):
+                    future = self._fetches.get(call)
+                    if future is not None and not future.done():
+                        future.set_result(HttpAnswer(status=status, headers=headers, body=body))
+                case _:
+                    self._listener.heard(self, message)
+
+    def _lost(self, error: LinkError | None) -> None:
+        gone = error or LinkError("the runtime is gone")
+        _fail(self._up, gone)
+        _fail(self._loaded, gone)
+        for fetch in self._fetches.values():
+            _fail(fetch, gone)
+        self.kill()
+        if self._process is not None:
+            self._loop.run_in_executor(None, self._process.wait)
+        self._quiet.set()
+        self._listener.died(self)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _fail(future: asyncio.Future[T], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # somebody may wait for it, or nobody; neither is worth a complaint

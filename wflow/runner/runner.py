@@ -1,0 +1,170 @@
+"""The runner: store, registry, admission, fleet and feed put together, and what the HTTP API may ask of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from wflow import stores
+from wflow.engine import facts
+from wflow.errors import InvalidInput, LinkError
+from wflow.runner.admission import Admission
+from wflow.runner.feed import Feed
+from wflow.runner.fleet import Fleet
+from wflow.runner.instances import Instances
+from wflow.runner.notes import Notes
+from wflow.runner.registry import Registry
+from wflow.runner.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from wflow.runner.registry import Build
+    from wflow.stores.store import Instance, Store
+    from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Version, Wanted
+
+IDLE_S: Final = 30.0
+"""How often runtimes of old versions are looked at, to end those without work."""
+
+
+class Runner:
+    """One runner in one process. `open` it, `execute` to have it run instances, `close` it."""
+
+    def __init__(self, store: Store, folder: Path, position: int) -> None:
+        """Put it together over an open store; ``folder`` is for the code of versions."""
+        self.store = store
+        self.registry = Registry()
+        self.feed = Feed(position)
+        store.on_commit(self.feed.tell)
+        self.notes = Notes(store)
+        self.instances = Instances(store, self.registry)
+        self._versions = Versions(store, self.registry, folder)
+        self.admission = Admission(self.instances, self.registry)
+        self.fleet = Fleet(self.instances, self, self.notes, self.admission)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @classmethod
+    async def open(cls, url: str, folder: Path) -> Runner:
+        """Open the store at ``url`` and register what is deployed there."""
+        store = await stores.connect(url)
+        runner = cls(store, folder, await store.position())
+        await runner._versions.restore(runner.now())
+        return runner
+
+    def execute(self) -> None:
+        """Run instances from now on: those that are unfinished go on by themselves."""
+        self.instances.attach(self.admission, self.fleet)
+        loop = asyncio.get_running_loop()
+        self._tasks += [loop.create_task(self.admission.run(self.fleet)), loop.create_task(self._tidy())]
+
+    async def close(self) -> None:
+        """Stop: nothing new begins, and everything that goes on does so from the disk the next time."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.fleet.close()
+        await self.notes.close()
+        await self.store.close()
+
+    # -- what bindings and the API ask -------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Tell the time."""
+        return self.instances.now()
+
+    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
+        """Create instances."""
+        return await self.instances.create(workflow, wanted, trigger=trigger)
+
+    async def get(self, workflow: str, id_: str) -> Instance:
+        """Get an instance."""
+        return await self.instances.get(workflow, id_)
+
+    async def send_event(self, workflow: str, id_: str, type_: str, payload: bytes) -> None:
+        """Send an event."""
+        await self.instances.send_event(workflow, id_, type_, payload)
+
+    async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
+        """Terminate an instance."""
+        return await self.instances.steer(workflow, id_, verb)
+
+    async def delete(self, workflow: str, id_: str) -> None:
+        """Delete an instance with all it has."""
+        instance = await self.instances.get(workflow, id_)
+        await self.store.delete([instance.key])
+        self.fleet.drop(instance.key)
+
+    def workflows(self) -> Sequence[Registered]:
+        """List workflows."""
+        return self.registry.workflows()
+
+    def workers(self) -> Sequence[Version]:
+        """List the current version of every Worker."""
+        return [self.registry.current[name].described for name in sorted(self.registry.current)]
+
+    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str) -> Version:
+        """Take a bundle in and make it current."""
+        version = await self._versions.deploy(
+            worker, bundle, digest=digest, message=message, author=author, now=self.now()
+        )
+        self.admission.wake()
+        return version
+
+    async def versions(self, worker: str) -> Sequence[Version]:
+        """List a Worker's versions."""
+        return await self._versions.find(worker, self.now())
+
+    async def changed(self, after: int) -> int:
+        """Wait for records."""
+        return await self.feed.changed(after)
+
+    async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
+        """Hand a request to a Worker, and log it."""
+        began = time.perf_counter()
+        status = 500
+        try:
+            answer = await self._fetch(worker, request)
+            status = answer.status
+        finally:
+            took_ms = round((time.perf_counter() - began) * 1000)
+            path = urlsplit(request.url).path
+            text = f"{request.method} {path} {status} ({took_ms}ms)"
+            detail: dict[str, object] = {"method": request.method, "path": path, "status": status, "ms": took_ms}
+            level = "error" if status >= 500 else "info"
+            self.notes.add(facts.Logged(level, text, self.now(), detail, source="request"))
+        return answer
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    async def build(self, version: str) -> Build:
+        """Give a version's build (the fleet asks)."""
+        return await self._versions.build(version, self.now())
+
+    @contextlib.contextmanager
+    def holding_requests(self) -> Iterator[None]:
+        """Have requests wait while code is being swapped."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+    async def _fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
+        await self._open.wait()
+        current = self.registry.current
+        build = next(iter(current.values()), None) if worker is None else current.get(worker)
+        if build is None:
+            raise InvalidInput("there is no such Worker here") if worker else LinkError("the code is not loaded")
+        peer = await self.fleet.peer(build.version)
+        return await peer.fetch(request)
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE_S)
+            self.fleet.retire_idle([build.version for build in self.registry.current.values()])

@@ -1,0 +1,92 @@
+"""`wflow runner start`: a runner on this machine, with tokens, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+from wflow import __version__
+from wflow.runner.listen import bind, serving
+from wflow.runner.runner import Runner
+from wflow.runner.terminal import Terminal
+from wflow.runner.url import url_of
+from wflow.server import app, front, tokens
+from wflow.server.auth import TokenAuth
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from wflow.runner.options import ServeOptions
+
+FIRST_TOKEN: Final = "admin"  # noqa: S105 - the name of the token, not its text
+
+
+def run(options: ServeOptions) -> None:
+    """Serve until SIGINT or SIGTERM. Raises UsageError for a port that is taken, StoreBusy for a folder in use."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        loop.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> None:
+    stopped = stop_signal()
+    data = options.data_dir
+    runner = await Runner.open(options.store or f"sqlite://{data}", data / "versions")
+    try:
+        sockets = bind(options.ip, options.port)
+        first = await _first_token(runner)
+        auth = TokenAuth(store=runner.store, now=runner.now)
+        runner.execute()
+        terminal = Terminal(options.log_level)
+        async with serving(app.build(runner, auth=auth, front=front.RUNNER), sockets):
+            url = url_of(options.ip, sockets)
+            terminal.say(f"wflow {__version__} runner, data in {data}")
+            if first is not None:
+                terminal.say("Admin token, shown this once (keep it; `wflow login` asks for it):")
+                print(first, flush=True)
+                terminal.say(f"  wflow login --url {url}")
+            terminal.info(f"Ready on {url}")
+            async with following(runner, terminal):
+                await stopped.wait()
+            terminal.say("Stopping; what is unfinished goes on at the next start.")
+    finally:
+        await runner.close()
+
+
+@contextlib.asynccontextmanager
+async def following(runner: Runner, terminal: Terminal) -> AsyncIterator[None]:
+    """Print the runner's lines on the terminal while the block runs."""
+    task = asyncio.get_running_loop().create_task(terminal.follow(runner))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def stop_signal() -> asyncio.Event:
+    """Give an event that SIGINT and SIGTERM set; a second one ends the process at once."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopped.is_set():
+            sys.exit(130)
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+async def _first_token(runner: Runner) -> str | None:
+    """Make the admin token of a new runner; None when there are tokens already."""
+    if await tokens.find(runner.store, now=runner.now()):
+        return None
+    _, text = await tokens.create(runner.store, FIRST_TOKEN, "admin", now=runner.now())
+    return text

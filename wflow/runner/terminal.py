@@ -1,0 +1,96 @@
+"""What a runner and a dev session say on the terminal: their own words, and the lines of the feed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from wflow.server import lines
+
+if TYPE_CHECKING:
+    from wflow.runner.runner import Runner
+    from wflow.server.lines import Line
+
+PAGE: Final = 500
+"""Records read at a time."""
+_COLOURS: Final = {"debug": "2", "info": "36", "warn": "33", "error": "31"}
+
+
+class Terminal:
+    """Writes to stderr: it is talk. Colours only on a terminal that wants them; the words say it all without."""
+
+    def __init__(self, level: str) -> None:
+        """Show feed lines from ``level`` on; "none" shows none."""
+        self._level = level
+        self._tty = sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Say something."""
+        print(text, file=sys.stderr, flush=True)
+
+    def info(self, text: str) -> None:
+        """Say something, marked as wrangler marks it."""
+        self.say(f"{self._paint('[wflow:info]', 'info')} {text}")
+
+    def warn(self, text: str) -> None:
+        """Say that something is not as it should be."""
+        self.say(f"{self._paint('[wflow:warn]', 'warn')} {text}")
+
+    def error(self, text: str) -> None:
+        """Say that something is wrong."""
+        self.say(f"{self._paint('[wflow:error]', 'error')} {text}")
+
+    def clear(self) -> None:
+        """Clear the screen."""
+        if self._tty:
+            print("\x1b[2J\x1b[3J\x1b[H", end="", file=sys.stderr, flush=True)
+
+    async def follow(self, runner: Runner) -> None:
+        """Print lines as they come, until cancelled."""
+        if self._level == "none":
+            return
+        sieve = lines.Sieve(level=self._level)
+        position = runner.feed.position
+        while True:
+            upto = await runner.changed(position)
+            while position < upto:
+                records = await runner.store.tail(position, tags=sieve.tags, limit=PAGE)
+                for record in records:
+                    line = lines.line_of(record)
+                    if line is not None and sieve.wants(line):
+                        self.say(self.shown(line))
+                position = records[-1].position if len(records) == PAGE else upto
+
+    def shown(self, line: Line) -> str:
+        """Show a line of the feed as one line of text, plus what does not fit in one below it."""
+        mark = self._paint(f"[wflow:{line.level}]", line.level)
+        if line.source == "request":
+            return f"{mark} {line.message}"
+        clock = datetime.fromtimestamp(line.at / 1000).astimezone().strftime("%H:%M:%S")
+        where = " ".join(part for part in (line.workflow, line.instance, line.step) if part)
+        trace = line.data.get("trace")
+        detail = {key: value for key, value in line.data.items() if key not in _SHOWN_OTHERWISE}
+        took = line.data.get("duration_ms")
+        text = " ".join(
+            part
+            for part in (
+                mark,
+                self._paint(clock, "debug"),
+                where,
+                line.message,
+                f"({lines.span(took)})" if isinstance(took, int) and line.kind == "settled" else "",
+                json.dumps(detail, ensure_ascii=False, default=str) if detail and line.kind == "logged" else "",
+            )
+            if part
+        )
+        if isinstance(trace, str) and trace and line.level == "error":
+            text += "".join(f"\n    {each}" for each in trace.rstrip().splitlines())
+        return text
+
+    def _paint(self, text: str, level: str) -> str:
+        return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m" if self._tty else text
+
+
+_SHOWN_OTHERWISE: Final = frozenset({"duration_ms", "trace"})

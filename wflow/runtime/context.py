@@ -1,0 +1,156 @@
+"""What `run` gets as its last argument: the steps, and the workflow's log."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from wflow.engine import names, values
+from wflow.engine.durations import milliseconds
+from wflow.engine.retry import policy
+from wflow.engine.steps.do import Do
+from wflow.engine.steps.sleep import Sleep
+from wflow.engine.steps.wait_for_event import WaitForEvent
+from wflow.errors import InvalidInput
+from wflow.runtime.attempt import Body
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from datetime import timedelta
+
+    from wflow.engine.steps import Step
+    from wflow.runtime.event import Event
+    from wflow.runtime.output import Output
+    from wflow.runtime.turn import Turn
+
+T = TypeVar("T")
+LEVELS: Final = ("debug", "info", "warn", "error")
+
+
+class Context:
+    """The steps of one instance. A step's outcome is on disk before the code sees it, and is never made twice."""
+
+    def __init__(self, turn: Turn, output: Output) -> None:
+        """Tie it to its turn; ``output`` takes what is logged inside a step."""
+        self._turn = turn
+        self._output = output
+
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[..., Awaitable[T]],
+        *arguments: object,
+        retries: Mapping[str, object] | None = None,
+        timeout: float | str | timedelta | None = None,
+    ) -> Coroutine[Any, Any, T]: ...
+
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[..., T],
+        *arguments: object,
+        retries: Mapping[str, object] | None = None,
+        timeout: float | str | timedelta | None = None,
+    ) -> Coroutine[Any, Any, T]: ...
+
+    def do(
+        self,
+        name: str,
+        function: Callable[..., object],
+        *arguments: object,
+        retries: Mapping[str, object] | None = None,
+        timeout: float | str | timedelta | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call ``function(*arguments)`` durably and give what it returned.
+
+        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes ``limit`` (retries, so
+        attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or "exponential");
+        ``timeout`` is for each attempt ("10 minutes"). The last attempt's error is raised here, where it can be caught.
+
+        Raises InvalidInput for a name, a policy or a function that cannot be.
+        """
+        names.step_name(name)
+        if not callable(function):
+            raise InvalidInput(
+                f"step {name!r}: the second argument must be a function, not {type(function).__name__}",
+                hint="ctx.do(name, function, *arguments, retries={...}, timeout=...)",
+            )
+        step = Do(name, policy(name, retries, timeout))
+        digest = values.digest_of(arguments) if arguments else b""
+        return self._step(step, Body(function, arguments), digest)
+
+    async def sleep(self, name: str, duration: float | str | timedelta) -> None:
+        """Sleep durably: milliseconds, "10 seconds" or a timedelta; 365 days at most."""
+        await self._step(Sleep(names.step_name(name), _milliseconds(name, duration)))
+
+    async def sleep_until(self, name: str, moment: datetime | float) -> None:
+        """Sleep until a datetime (a naive one is UTC) or milliseconds since 1970; a past one is over at once.
+
+        Raises InvalidInput for one that is more than 365 days ahead.
+        """
+        names.step_name(name)
+        if isinstance(moment, datetime):
+            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            until = round(aware.timestamp() * 1000)
+        elif isinstance(moment, (int, float)) and not isinstance(moment, bool):
+            until = round(moment)
+        else:
+            raise InvalidInput(f"step {name!r}: sleep_until takes a datetime or milliseconds, not {moment!r}")
+        if until - self._turn.loop.now * 1000 > names.WAIT_MS_MAX:
+            raise InvalidInput(f"step {name!r}: {moment} is more than 365 days ahead")
+        await self._step(Sleep(name, until=until))
+
+    async def wait_for_event(
+        self, name: str, type: str, *, timeout: float | str | timedelta = names.EVENT_WAIT_MS  # noqa: A002 - Cloudflare's name
+    ) -> Event:
+        """Wait for an event of a type and give it: ``payload``, ``timestamp``, ``type``.
+
+        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which can be caught, after
+        ``timeout`` (1 second to 365 days).
+        """
+        names.step_name(name)
+        timeout_ms = _milliseconds(name, timeout)
+        if timeout_ms < names.EVENT_WAIT_MS_MIN:
+            raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
+        event = await self._step(WaitForEvent(name, names.event_type(type), timeout_ms))
+        return event  # type: ignore[return-value]
+
+    def log(
+        self, message: object, detail: Mapping[str, object] | None = None, *, level: str = "info"
+    ) -> None:
+        """Log a line, with values beside it; in workflow code once, however often it replays.
+
+        Raises InvalidInput for an unknown level, UnserializableError for values that cannot be kept.
+        """
+        if level not in LEVELS:
+            raise InvalidInput(f"a log level is one of {', '.join(LEVELS)}, not {level!r}")
+        text = str(message)
+        if len(text) > names.LOG_LINE_CHARS:
+            text = f"{text[: names.LOG_LINE_CHARS]}... ({len(text):,} characters)"
+        shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
+        if self._in_workflow():
+            self._turn.log(level, text, shown)
+        else:
+            self._output.say(level, text, shown)
+
+    def _in_workflow(self) -> bool:
+        return asyncio._get_running_loop() is self._turn.loop  # noqa: SLF001 - unlike the public one, it does not raise
+
+    async def _step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> object:
+        if not self._in_workflow():
+            message = (
+                f"step {step.name!r} is asked for inside another step, or outside `run`; "
+                "steps do not nest: return the value, and do the next step in `run`"
+            )
+            raise RuntimeError(message)
+        return await self._turn.step(step, body, digest)
+
+
+def _milliseconds(name: str, duration: object) -> int:
+    try:
+        return milliseconds(duration)
+    except ValueError as wrong:
+        raise InvalidInput(f"step {name!r}: {wrong}") from None

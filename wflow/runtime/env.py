@@ -1,0 +1,63 @@
+"""`self.env`: the bindings and variables that the config declares, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from wflow import bindings, catalogue
+from wflow.bundle.declared import declared
+from wflow.engine.steps.do import Do
+from wflow.runtime.attempt import Body
+from wflow.runtime.loop import WorkflowLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from wflow.bundle.manifest import Manifest
+
+    Caller = Callable[[str, str, list[object]], Awaitable[object]]
+
+
+class Env:
+    """Attributes and items by the names in the config; what is not declared is an error that lists what is."""
+
+    def __init__(self, held: Mapping[str, object]) -> None:
+        """Hold bindings and variables."""
+        self.__dict__.update(held)
+
+    def __getitem__(self, name: str) -> object:
+        """Get one by name."""
+        return getattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether it is declared."""
+        return name in self.__dict__
+
+    def __getattr__(self, name: str) -> object:
+        """Refuse a name that is not declared."""
+        known = ", ".join(sorted(self.__dict__)) or "nothing"
+        message = f"env has no {name!r}; the config declares {known}"
+        raise AttributeError(message)
+
+
+def build(manifest: Manifest, secrets: Mapping[str, str], call: Caller) -> Env:
+    """Make the env of one version: stubs that call over the link, variables, and secrets over variables."""
+    held: dict[str, object] = {**manifest.vars, **secrets}
+    for binding in declared(manifest):
+        module = catalogue.find(bindings, binding.kind)
+        assert module is not None, f"no file for bindings of kind {binding.kind}"
+        held[binding.name] = module.stub(_durable(binding.name, call))
+    return Env(held)
+
+
+def _durable(name: str, call: Caller) -> Callable[[str, list[object]], Awaitable[object]]:
+    """Send a binding's calls over the link; in workflow code each is a step of its own."""
+
+    def run(method: str, arguments: list[object]) -> Awaitable[object]:
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, WorkflowLoop):
+            return loop.turn.step(Do(f"{name}.{method}"), Body(call, (name, method, arguments)))
+        return call(name, method, arguments)
+
+    return run

@@ -1,0 +1,140 @@
+"""Imports the user's project and finds in it what its manifest names."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import importlib
+import inspect
+import linecache
+import sys
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wflow.errors import LoadError
+from wflow.runtime.authoring import WorkerEntrypoint, WorkflowEntrypoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
+
+    from wflow.bundle.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """The user's classes: workflows by their name in the config, and the Worker, if it has one."""
+
+    workflows: dict[str, type] = field(default_factory=dict)
+    worker: type | None = None
+
+    def handlers(self) -> list[str]:
+        """Name what the Worker answers to."""
+        return [name for name in ("fetch", "scheduled", "queue") if self.worker and _overrides(self.worker, name)]
+
+
+def load(root: Path, manifest: Manifest) -> Code:
+    """Import ``manifest.main``, whose folder is the import root, and find the classes.
+
+    Raises LoadError with the user's part of the traceback, the file and the line.
+    """
+    main = root / manifest.main
+    # A file saved twice within a second can have the age and the size of its cached bytecode, and other contents.
+    sys.dont_write_bytecode = True
+    for folder in (root, main.parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    module = _import(root, main)
+    workflows = {
+        entry.name: _workflow(module, manifest.main, entry.class_name) for entry in manifest.workflows
+    }
+    return Code(workflows=workflows, worker=_worker(module))
+
+
+def _import(root: Path, main: Path) -> ModuleType:
+    if not main.is_file():
+        raise LoadError(f"there is no {main.relative_to(root)}", hint="set `main` in the config")
+    asyncio._set_running_loop(None)  # type: ignore[arg-type]  # noqa: SLF001 - asyncio.run at import is the user's right
+    try:
+        return importlib.import_module(main.stem)
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
+        raise _told(error, root) from error
+
+
+def _told(error: BaseException, root: Path) -> LoadError:
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_relative_to(root) and "site-packages" not in frame.filename
+    ]
+    file: str | None = None
+    line: int | None = None
+    if isinstance(error, SyntaxError) and error.filename:
+        file, line = error.filename, error.lineno
+    elif frames:
+        file, line = frames[-1].filename, frames[-1].lineno
+    shown = None if file is None else _relative(file, root)
+    lines = traceback.format_list(frames) + traceback.format_exception_only(error)
+    hint = None
+    if isinstance(error, ModuleNotFoundError):
+        hint = f"install {error.name!r} in the environment that runs wflow, or check the import's spelling"
+    where = f"{shown}:{line}: " if shown else ""
+    return LoadError(
+        f"{where}{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}",
+        hint=hint,
+        trace="".join(lines),
+        file=shown,
+        line=line,
+    )
+
+
+def _relative(file: str, root: Path) -> str:
+    path = Path(file)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file
+
+
+def _workflow(module: ModuleType, main: str, name: str) -> type:
+    found = getattr(module, name, None)
+    if found is None:
+        near = difflib.get_close_matches(name, _classes(module, WorkflowEntrypoint), n=1)
+        raise LoadError(
+            f"{main} has no class {name!r}, which the config names",
+            hint=f"did you mean {near[0]!r}?" if near else f"define it in {main}, or import it there",
+            file=main,
+        )
+    if not isinstance(found, type) or not _overrides(found, "run"):
+        raise LoadError(
+            f"{name!r} in {main} is no workflow",
+            hint=f"class {name}(WorkflowEntrypoint): async def run(self, event, ctx): ...",
+            file=main,
+        )
+    if not inspect.iscoroutinefunction(found.run):  # type: ignore[attr-defined]
+        linecache.checkcache()
+        raise LoadError(f"`run` of {name!r} in {main} must be `async def`", file=main)
+    return found
+
+
+def _worker(module: ModuleType) -> type | None:
+    found = getattr(module, "Default", None)
+    if isinstance(found, type) and issubclass(found, WorkerEntrypoint):
+        return found
+    own = _classes(module, WorkerEntrypoint)
+    return getattr(module, own[0]) if len(own) == 1 else None
+
+
+def _classes(module: ModuleType, parent: type) -> Sequence[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, parent) and value is not parent
+    ]
+
+
+def _overrides(cls: type, name: str) -> bool:
+    own = getattr(cls, name, None)
+    return callable(own) and own not in {
+        getattr(WorkflowEntrypoint, name, None),
+        getattr(WorkerEntrypoint, name, None),
+    }

@@ -1,0 +1,129 @@
+"""Pages of a workflow's instances: by cursor, by number, and between two instants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from wflow.engine import status as statuses
+from wflow.errors import InvalidInput
+from wflow.server import queries
+from wflow.stores.store import Instance
+
+if TYPE_CHECKING:
+    from starlette.datastructures import QueryParams
+
+    from wflow.stores.store import Store
+
+PER_PAGE: Final = 25
+PER_PAGE_MAX: Final = 100
+SKIPPED_MAX: Final = 10_000
+"""How many instances may lie before a numbered page; beyond that a cursor is the way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which instances; `cursor` is the key of the last one that was seen, instants are inclusive."""
+
+    newest_first: bool
+    per_page: int
+    status: str | None
+    cursor: int | None
+    page: int | None
+    since: int | None
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some instances; ``cursor`` leads on to the next, None at the end."""
+
+    instances: list[Instance]
+    cursor: int | None
+
+
+def wanted(query: QueryParams, *, now: int) -> Wanted:
+    """Read what a list is asked for; raises InvalidInput."""
+    cursor = queries.number(query, "cursor")
+    page = queries.number(query, "page", at_least=1)
+    if cursor is not None and page is not None:
+        raise InvalidInput("`cursor` and `page` exclude each other")
+    per_page = queries.number(query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or PER_PAGE
+    if page is not None and (page - 1) * per_page > SKIPPED_MAX:
+        raise InvalidInput(
+            f"`page` reaches {SKIPPED_MAX:,} instances far at the most",
+            hint="go on with `cursor` from `result_info`",
+        )
+    return Wanted(
+        newest_first=queries.choice(query, "direction", ("asc", "desc")) != "asc",
+        per_page=per_page,
+        status=queries.choice(query, "status", statuses.ALL),
+        cursor=cursor,
+        page=page,
+        since=queries.moment(query, "date_start", now=now),
+        until=queries.moment(query, "date_end", now=now),
+    )
+
+
+async def read(store: Store, workflow: str, asked: Wanted) -> Page:
+    """Read one page."""
+    first = 0 if asked.since is None else await _first_key_from(store, workflow, asked.since)
+    last = (
+        queries.BIGGEST
+        if asked.until is None
+        else await _first_key_from(store, workflow, asked.until + 1) - 1
+    )
+    after = await _skipped(store, workflow, asked, _start(asked, first, last))
+    found = await store.find(
+        workflow,
+        status=asked.status,
+        after=after,
+        newest_first=asked.newest_first,
+        limit=asked.per_page + 1,
+    )
+    found = [one for one in found if first <= one.key <= last]
+    there_is_more = len(found) > asked.per_page
+    listed = found[: asked.per_page]
+    return Page(instances=listed, cursor=listed[-1].key if there_is_more else None)
+
+
+def _start(asked: Wanted, first: int, last: int) -> int:
+    """Give the key beyond which to read."""
+    if asked.newest_first:
+        return last + 1 if asked.cursor is None else min(asked.cursor, last + 1)
+    return first - 1 if asked.cursor is None else max(asked.cursor, first - 1)
+
+
+async def _skipped(store: Store, workflow: str, asked: Wanted, after: int) -> int:
+    """Go past the pages before a numbered one."""
+    left = 0 if asked.page is None else (asked.page - 1) * asked.per_page
+    while left > 0:
+        passed = await store.find(
+            workflow,
+            status=asked.status,
+            after=after,
+            newest_first=asked.newest_first,
+            limit=min(left, PER_PAGE_MAX),
+        )
+        if not passed:
+            break
+        after = passed[-1].key
+        left -= len(passed)
+    return after
+
+
+async def _first_key_from(store: Store, workflow: str, at: int) -> int:
+    """Give the key before which all of a workflow's instances are older than the instant ``at``.
+
+    Keys are given in order of time, so that halving finds it.
+    """
+    newest = await store.find(workflow, limit=1)
+    low, high = 0, newest[0].key + 1 if newest else 0
+    while low < high:
+        middle = (low + high) // 2
+        found = await store.find(workflow, after=middle + 1, limit=1)
+        if found and found[0].created_at >= at:
+            high = found[0].key
+        else:
+            low = middle + 1
+    return low
