@@ -1,6 +1,19 @@
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
+
+# A terminal turns the key into a signal only for the process whose own terminal it is.
+OWN_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from wflow.cli import app
+sys.argv = ["wflow", "init"]
+sys.exit(app.main())
+"""
 
 
 def test_a_project_is_made_and_the_next_steps_are_told(wflow):
@@ -51,3 +64,47 @@ def test_the_templates_are_listed_on_stdout(wflow):
     assert (ran.code, ran.err) == (0, "")
     assert "workflows" in ran.out
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_at_a_terminal_the_name_is_asked_for_until_it_is_one():
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "wflow", "init"], stdin=theirs, stdout=theirs, stderr=theirs
+    ) as asking:
+        os.close(theirs)
+        os.write(ours, b"-no-\nshop\n")
+        shown = read_all(ours)
+        assert asking.wait(timeout=20) == 0
+    assert "What is the project's name? [my-workflow]:" in shown
+    assert "cannot name a project" in shown
+    assert Path("shop/wflow.toml").is_file()
+
+
+def test_ctrl_c_at_the_question_makes_nothing():
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", OWN_TERMINAL]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as asking:
+        os.close(theirs)
+        shown = b""
+        while b"name?" not in shown:
+            shown += os.read(ours, 1_000)
+        os.write(ours, b"\x03")
+        assert "nothing was done" in read_all(ours)
+        assert asking.wait(timeout=20) == 130
+    assert list(Path.cwd().iterdir()) == []
+
+
+def read_all(terminal: int) -> str:
+    shown = b""
+    while True:
+        try:
+            read = os.read(terminal, 10_000)
+        except OSError:  # Linux says so when the other end is closed
+            break
+        if not read:
+            break
+        shown += read
+    os.close(terminal)
+    return shown.decode()

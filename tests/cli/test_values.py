@@ -14,7 +14,7 @@ def test_what_is_no_json_is_shown_with_a_finger_on_the_place():
     with pytest.raises(UsageError) as refused:
         values.read('{"a": 1, b: 2}', "the params")
     message, text, finger = [line for line in refused.value.message.split("\n") if line]
-    assert message.startswith("the params are no JSON: ")
+    assert message.startswith("cannot read the params as JSON: ")
     assert message.endswith("at line 1, column 10")
     assert text[finger.index("^")] == "b"
 
@@ -29,7 +29,7 @@ def test_only_the_neighbourhood_of_the_place_is_shown():
 
 @pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', "[" * 100_000])
 def test_what_python_reads_but_json_has_not_is_refused(text):
-    with pytest.raises(UsageError, match="are no JSON"):
+    with pytest.raises(UsageError, match="cannot read the params as JSON"):
         values.read(text, "the params")
 
 

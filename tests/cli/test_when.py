@@ -50,6 +50,7 @@ def test_the_time_of_the_day_has_milliseconds():
     given = datetime(2026, 11, 22, 12, 3, 11, 123_000).astimezone()
     assert when.clock(given.isoformat()) == "12:03:11.123"
     assert when.local(given.isoformat()) == "2026-11-22 12:03:11"
+    assert when.exact(given.isoformat()) == "2026-11-22 12:03:11.123"
 
 
 @pytest.mark.parametrize(

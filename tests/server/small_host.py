@@ -13,7 +13,7 @@ from wflow import stores
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended
 from wflow.engine.facts import Moved
-from wflow.errors import InstanceNotFound, InvalidInput, WflowError, WorkflowNotFound
+from wflow.errors import InstanceNotFound, InvalidInput, WorkflowNotFound
 from wflow.server.app import build
 from wflow.server.auth import LoopbackAuth
 from wflow.server.front import DEV
@@ -250,4 +250,4 @@ def _ending(key: int, journal: Sequence[Fact]) -> list[Ended]:
     return [Ended(key, last.at, last.status, output, failure)]
 
 
-__all__ = ["API", "NOON", "House", "SmallHost", "WflowError", "problem", "result", "workflow"]
+__all__ = ["API", "NOON", "House", "SmallHost", "problem", "result", "workflow"]

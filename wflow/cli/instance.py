@@ -35,11 +35,11 @@ def _facts(workflow: str, found: Shown, outputs: int | None) -> Iterator[tuple[s
     yield "Status", found["status"]
     yield "Trigger", found["trigger"]["source"]
     yield "Params", values.short(found["params"], _PARAMS_CHARS)
-    yield "Queued", when.local(found["queued"])
+    yield "Queued", when.exact(found["queued"])
     yield "Success", _SUCCESS[found["success"]]
-    yield "Start", when.local(found["start"]) or "not yet"
+    yield "Start", when.exact(found["start"]) or "not yet"
     if found["end"]:
-        yield "End", when.local(found["end"])
+        yield "End", when.exact(found["end"])
         yield "Duration", when.took(found["start"], found["end"])
     done = [step for step in found.get("steps") or [] if step["success"] and step["end"]]
     if done:  # the last one by the clock, because branches run beside each other
@@ -61,16 +61,16 @@ def _show_step(step: Shown, number: int, outputs: int | None) -> None:
 
 
 def _step_facts(step: Shown, outputs: int | None) -> Iterator[tuple[str, str]]:
-    yield "Type", _KINDS.get(step["type"], step["type"])
-    yield "Start", when.local(step["start"])
+    yield "Type", _KINDS.get(step["type"], str(step["type"]))
+    yield "Start", when.exact(step["start"])
     if step["end"]:
-        yield "End", when.local(step["end"])
+        yield "End", when.exact(step["end"])
         yield "Duration", when.took(step["start"], step["end"])
     elif step.get("until"):
-        yield "Until", when.local(step["until"])
+        yield "Until", when.exact(step["until"])
     yield "Success", _SUCCESS[step["success"]]
     if step.get("retry_at") and not step["end"]:
-        yield "Retries At", when.local(step["retry_at"])
+        yield "Retries At", when.exact(step["retry_at"])
     if step.get("error"):
         yield "Error", _error(step["error"])
     if step["success"] and outputs is not None and step["type"] != "sleep":
@@ -81,8 +81,8 @@ def _attempt(attempt: Shown) -> tuple[str, ...]:
     state = {True: "Success", False: "Error", None: "Working"}[attempt["success"]]
     error = attempt["error"]
     return (
-        when.local(attempt["start"]),
-        when.local(attempt["end"]),
+        when.exact(attempt["start"]),
+        when.exact(attempt["end"]),
         when.took(attempt["start"], attempt["end"]),
         state,
         f"{error['name']}: {error['message']}" if error else "",

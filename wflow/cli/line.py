@@ -18,18 +18,26 @@ _WIDTH: Final = len("ERROR")
 def show(line: Mapping[str, Any]) -> None:
     """Print one line as the API gives it: `12:03:11.123 INFO  my-workflow order-1 charge-1  message {data}`.
 
-    A traceback in its data follows below.
+    What our own lines have in their data is in their message already, but for how long something took. A
+    traceback follows below.
     """
-    data = dict(line["data"])
-    trace = data.pop("trace", None)
     level = f"{line['level'].upper():<{_WIDTH}}"
     if style := _STYLES.get(line["level"]):
         level = output.paint(level, style, sys.stdout)
     where = " ".join(part for part in (line["workflow"], line["instance"], line["step"]) if part)
-    said = f"{line['message']} {json.dumps(data, ensure_ascii=False)}" if data else line["message"]
+    said = f"{line['message']}{_detail(line)}"
     text = output.printable(f"{where}  {said}" if where else said)
     output.data(f"{when.clock(line['at'])} {level} {text}")
+    trace = line["data"].get("trace")
     if isinstance(trace, str):
         for row in output.printable(trace.rstrip()).splitlines():
             output.data(f"    {row}")
     sys.stdout.flush()
+
+
+def _detail(line: Mapping[str, Any]) -> str:
+    data = {key: value for key, value in line["data"].items() if key != "trace"}
+    if line["kind"] == "logged" and line["source"] != "request":
+        return f" {json.dumps(data, ensure_ascii=False)}" if data else ""
+    took = data.get("duration_ms")
+    return f" ({when.spoken(took)})" if isinstance(took, int) else ""

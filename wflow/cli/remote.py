@@ -89,6 +89,11 @@ def login(*, url: str | None = None, token: str | None = None) -> Login:
     return Login(url=kept.url, token=given or kept.token, source=source if given else KEPT)
 
 
+def flags(*, local: bool, port: int | None) -> str:
+    """Give the flags that lead the next command, in a hint, to the same place."""
+    return f" --local --port {port}" if port else " --local" if local else ""
+
+
 def address_of(url: str) -> str:
     """Check the URL of a runner and give its plain form; raises UsageError."""
     from wflow.client.remote import Remote

@@ -18,12 +18,12 @@ def read(text: str, what: str) -> object:
         start = max(0, error.pos - _AROUND)
         shown = text[start : error.pos + _AROUND].replace("\n", " ")
         raise UsageError(
-            f"{what} are no JSON: {error.msg}, at line {error.lineno}, column {error.colno}\n\n"
+            f"cannot read {what} as JSON: {error.msg}, at line {error.lineno}, column {error.colno}\n\n"
             f"  {shown}\n  {' ' * (error.pos - start)}^",
             hint='quote it as a whole for the shell: \'{"url": "https://example.com"}\'',
         ) from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{what} are no JSON: {error}") from error
+        raise UsageError(f"cannot read {what} as JSON: {error}") from error
 
 
 def short(value: object, limit: int) -> str:

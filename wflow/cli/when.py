@@ -44,6 +44,12 @@ def local(given: object) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}" if time else ""
 
 
+def exact(given: object) -> str:
+    """Show a time of the API on the person's own clock, to the millisecond; nothing for None."""
+    time = read(given)
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3] if time else ""
+
+
 def clock(given: object) -> str:
     """Show only the time of the day, to the millisecond."""
     time = read(given)

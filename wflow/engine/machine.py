@@ -154,8 +154,10 @@ class Machine:
         return [key for key in keys if (past := self._pasts.get(key)) is not None and not past.settled]
 
     def decide(self, key: str, now: int) -> Decision:
-        """Ask the step what happens next; a step that answers Settle is settled by that."""
+        """Ask the step what happens next; a step that answers Settle is settled by that, once."""
         past, step = self._pasts[key], self._steps[key]
+        if past.outcome is not None:
+            return Settle(past.outcome)
         if step.awaits is not None:
             past.event = self._event_for(key, step.awaits, now)
         decision = step.decide(past, now)
@@ -172,9 +174,9 @@ class Machine:
         past.interrupted = False
 
     def report(self, key: str, outcome: Outcome, now: int) -> None:
-        """Note how the attempt that began last has ended. A step that was closed meanwhile hears nothing."""
+        """Note how the attempt that began last has ended. A step that is closed or over hears nothing."""
         past = self._pasts.get(key)
-        if past is None:
+        if past is None or past.settled:
             return
         past.running = False
         if isinstance(outcome, Ok):
@@ -302,7 +304,7 @@ class Machine:
             None if past.event is None else past.event.event,
             detail,
         )
-        past.settled = True
+        past.outcome = outcome
         self._append(settled)
         self._unseen.append((self.seq, settled))
 
@@ -327,7 +329,7 @@ class Machine:
             case Settled():
                 past = self._folded(fact.key, fact.kind, fact.opened_at)
                 past.digest = fact.digest
-                past.settled = True
+                past.outcome = fact.outcome
                 self._unseen.append((0, fact))
                 if fact.event is not None:
                     past.event = self._events.take(fact.event)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wflow.engine.facts import Received
-from wflow.engine.outcome import Failure
+from wflow.engine.outcome import Failure, Outcome
 
 
 @dataclass(slots=True)
@@ -27,12 +27,16 @@ class Past:
     retry_at: int | None = None
     interrupted: bool = False
     event: Received | None = None
-    detail: dict[str, object] = field(default_factory=dict)
     running: bool = False
     """An attempt is under way in this process."""
     told: int = 0
     """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
     asked: bool = False
     """The code at hand has asked for it."""
-    settled: bool = False
-    """Its outcome is a fact, though the code may not have seen it yet."""
+    outcome: Outcome | None = None
+    """How it ended, as a fact, though the code may not have seen it yet."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has ended."""
+        return self.outcome is not None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 THREADS: Final = 64
 """Sync step bodies at once in one runtime; more wait for a thread."""
+PROMPT_MS: Final = 1_000
+"""Timeouts up to this are armed at once; longer ones when the attempt has lasted a while (`Attempt.watch`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,47 +46,65 @@ class Body:
 class Attempt:
     """One call under way; ``done`` hears its outcome once, from the loop, unless it is given up.
 
-    An attempt that takes longer than ``timeout_ms`` ends with a WorkflowTimeoutError: an async body is cancelled; a
-    thread cannot be, and runs on unheard.
+    An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is cancelled; a thread
+    cannot be, and runs on unheard.
     """
 
-    __slots__ = ("_body", "_context", "_done", "_expired", "_place", "_task", "_threads", "_timer")
+    __slots__ = ("_body", "_done", "_expired", "_over", "_place", "_task", "_threads", "_timeout_ms", "_timer")
 
     def __init__(
         self, body: Body, place: Place, threads: Executor, *, timeout_ms: int, done: Callable[[Outcome], None]
     ) -> None:
         """Begin: the body runs with the loop's next pass."""
-        loop = asyncio.get_running_loop()
         self._body = body
         self._place = place
         self._threads = threads
         self._done = done
-        self._expired = 0
-        self._context = contextvars.copy_context()
-        self._context.run(here.set, place)
-        self._task = loop.create_task(self._call(), context=self._context)
-        self._task.add_done_callback(self._finished)
-        self._timer = loop.call_later(timeout_ms / 1000, self._expire, timeout_ms)
+        self._timeout_ms = timeout_ms
+        self._timer: asyncio.TimerHandle | None = None
+        self._expired = False
+        self._over = False
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        if timeout_ms <= PROMPT_MS:
+            self.watch()
+
+    def watch(self) -> None:
+        """Arm the timeout; for most attempts, which end at once, nobody needs to."""
+        if self._timer is None and not self._over:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._timeout_ms / 1000, self._expire)
 
     def give_up(self) -> None:
         """End it unheard."""
-        self._timer.cancel()
-        self._task.remove_done_callback(self._finished)
+        self._over = True
+        self._disarm()
         self._task.cancel()
 
-    def _expire(self, timeout_ms: int) -> None:
-        self._expired = timeout_ms
+    def _expire(self) -> None:
+        self._expired = True
         self._task.cancel()
 
-    def _finished(self, task: asyncio.Task[Outcome]) -> None:
-        self._timer.cancel()
-        if self._expired and (task.cancelled() or isinstance(task.result(), Err)):
-            late = WorkflowTimeoutError(f"Execution timed out after {self._expired}ms")
-            self._done(Err(failure_of(late)))
-        elif task.cancelled():
-            self._done(Err(failure_of(asyncio.CancelledError("the step's own task was cancelled"))))
-        else:
-            self._done(task.result())
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _run(self) -> None:
+        here.set(self._place)
+        try:
+            outcome = await self._call()
+        except asyncio.CancelledError:
+            if self._over:
+                raise
+            outcome = Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
+        if self._over:
+            return
+        self._over = True
+        self._disarm()
+        if self._expired and isinstance(outcome, Err):
+            late = WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")
+            outcome = Err(failure_of(late))
+        self._done(outcome)
 
     async def _call(self) -> Outcome:
         function, arguments = self._body.function, self._body.arguments
@@ -92,7 +112,7 @@ class Attempt:
             if is_async(function):
                 value = await function(*arguments)  # type: ignore[misc]
             else:
-                call = functools.partial(self._context.copy().run, function, *arguments)
+                call = functools.partial(contextvars.copy_context().run, function, *arguments)
                 value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
                 if inspect.isawaitable(value):  # a lambda that calls an async function
                     value = await value

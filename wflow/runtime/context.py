@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import timedelta
 
-    from wflow.engine.steps import Step
     from wflow.runtime.event import Event
     from wflow.runtime.output import Output
     from wflow.runtime.turn import Turn
@@ -80,11 +79,11 @@ class Context:
             )
         step = Do(name, policy(name, retries, timeout))
         digest = values.digest_of(arguments) if arguments else b""
-        return self._step(step, Body(function, arguments), digest)
+        return self._turn.step(step, Body(function, arguments), digest)
 
     async def sleep(self, name: str, duration: float | str | timedelta) -> None:
         """Sleep durably: milliseconds, "10 seconds" or a timedelta; 365 days at most."""
-        await self._step(Sleep(names.step_name(name), _milliseconds(name, duration)))
+        await self._turn.step(Sleep(names.step_name(name), _milliseconds(name, duration)))
 
     async def sleep_until(self, name: str, moment: datetime | float) -> None:
         """Sleep until a datetime (a naive one is UTC) or milliseconds since 1970; a past one is over at once.
@@ -101,7 +100,7 @@ class Context:
             raise InvalidInput(f"step {name!r}: sleep_until takes a datetime or milliseconds, not {moment!r}")
         if until - self._turn.loop.now * 1000 > names.WAIT_MS_MAX:
             raise InvalidInput(f"step {name!r}: {moment} is more than 365 days ahead")
-        await self._step(Sleep(name, until=until))
+        await self._turn.step(Sleep(name, until=until))
 
     async def wait_for_event(
         self, name: str, type: str, *, timeout: float | str | timedelta = names.EVENT_WAIT_MS  # noqa: A002 - Cloudflare's name
@@ -115,7 +114,7 @@ class Context:
         timeout_ms = _milliseconds(name, timeout)
         if timeout_ms < names.EVENT_WAIT_MS_MIN:
             raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
-        event = await self._step(WaitForEvent(name, names.event_type(type), timeout_ms))
+        event = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
         return event  # type: ignore[return-value]
 
     def log(
@@ -138,15 +137,6 @@ class Context:
 
     def _in_workflow(self) -> bool:
         return asyncio._get_running_loop() is self._turn.loop  # noqa: SLF001 - unlike the public one, it does not raise
-
-    async def _step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> object:
-        if not self._in_workflow():
-            message = (
-                f"step {step.name!r} is asked for inside another step, or outside `run`; "
-                "steps do not nest: return the value, and do the next step in `run`"
-            )
-            raise RuntimeError(message)
-        return await self._turn.step(step, body, digest)
 
 
 def _milliseconds(name: str, duration: object) -> int:

@@ -142,8 +142,10 @@ class Turn:
             self._pump()
 
     def announce(self, key: str) -> None:
-        """Make a fact of an attempt that has lasted a while."""
-        if self.state is State.PLAYING and key in self._attempts:
+        """Make a fact of an attempt that has lasted a while, and mind its timeout."""
+        attempt = self._attempts.get(key)
+        if self.state is State.PLAYING and attempt is not None:
+            attempt.watch()
             self.machine.announce([key])
             self._say()
 
@@ -162,6 +164,12 @@ class Turn:
 
     async def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> object:
         """Do one step: give its value, or raise its error, when its outcome is on disk."""
+        if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - unlike the public one, it does not raise
+            message = (
+                f"step {step.name!r} is asked for inside another step, or outside `run`; "
+                "steps do not nest: return the value, and do the next step in `run`"
+            )
+            raise RuntimeError(message)
         if self.state is not State.PLAYING:
             raise asyncio.CancelledError
         future: asyncio.Future[Any] = self.loop.create_future()

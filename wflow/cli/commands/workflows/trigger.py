@@ -36,5 +36,5 @@ def command(
         return
     made = created["id"]
     output.data(f'Workflow instance "{made}" has been {created["status"]} successfully')
-    where = " --local" if local else ""
+    where = remote.flags(local=local, port=port)
     output.say(f"`wflow workflows instances describe {name} {made}{where}` shows how it goes.")

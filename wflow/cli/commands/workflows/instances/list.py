@@ -55,7 +55,7 @@ def command(
     elif page > 1:
         output.say(f"No instances found on page {page}. Please try a smaller page number.")
     else:
-        where = " --local" if local else ""
+        where = remote.flags(local=local, port=port)
         of = f" that are {status}" if status else ""
         output.say(
             f'There are no instances{of} in workflow "{name}". '

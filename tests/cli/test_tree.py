@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from wflow import catalogue
+from wflow.cli import commands
+
+
+def spoken(package, *above):
+    for name, module in catalogue.modules(package):
+        path = (*above, name.replace("_", "-"))
+        if hasattr(module, "__path__"):
+            yield from spoken(module, *path)
+        yield path
+
+
+ALL = sorted(spoken(commands))
+
+
+def test_the_folder_has_every_command():
+    assert [" ".join(path) for path in ALL] == [
+        "check",
+        "deploy",
+        "dev",
+        "init",
+        "login",
+        "logout",
+        "logs",
+        "runner",
+        "runner start",
+        "runner token",
+        "runner token create",
+        "runner token list",
+        "runner token revoke",
+        "whoami",
+        "workflows",
+        "workflows describe",
+        "workflows instances",
+        "workflows instances describe",
+        "workflows instances list",
+        "workflows instances send-event",
+        "workflows instances terminate",
+        "workflows list",
+        "workflows trigger",
+    ]
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_on_stdout(wflow, path):
+    ran = wflow(*path, "--help")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith(f"Usage: wflow {' '.join(path)} ")
+    is_group = "\nCommands:\n" in ran.out
+    assert is_group or f"\n  Examples:\n    wflow {' '.join(path)}" in ran.out
+
+
+@pytest.mark.parametrize("path", [path for path in ALL if path[-1] in {"list", "describe"}], ids=" ".join)
+def test_every_list_and_description_can_be_json(wflow, path):
+    assert "\n  --json " in wflow(*path, "--help").out
+
+
+def test_a_group_alone_shows_its_help(wflow):
+    assert wflow("workflows", "instances").out == wflow("workflows", "instances", "--help").out

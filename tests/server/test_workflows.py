@@ -1,0 +1,55 @@
+"""`/workflows`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.small_host import problem, workflow
+
+from wflow.engine import status, values
+from wflow.engine.facts import Moved
+
+
+def test_a_workflow_is_shown_with_its_instances_per_status(house):
+    house.run(house.host.play("a", Moved("complete", 5, values.encode(1))))
+    house.api("POST", "/workflows/orders/instances")
+    told = house.get("/workflows/orders")
+    assert (told["id"], told["name"], told["script_name"], told["class_name"]) == ("orders", "orders", "shop", "Orders")
+    assert told["instances"] == {**dict.fromkeys(status.ALL, 0), "complete": 1, "queued": 1}
+    assert told["created_on"] == "2026-11-22T12:00:00.000Z"
+    assert told["triggered_on"] > told["created_on"]
+
+
+def test_a_workflow_that_nobody_triggered_says_so(house):
+    told = house.get("/workflows/orders")
+    assert told["triggered_on"] is None
+    assert set(told["instances"].values()) == {0}
+
+
+def test_limits_are_shown(house):
+    house.host.registered = [workflow("orders", concurrency=50, step_limit=20)]
+    told = house.get("/workflows/orders")
+    assert (told["concurrency"], told["limits"]) == ({"limit": 50}, {"steps": 20})
+
+
+def test_workflows_are_listed_page_by_page(house):
+    house.host.registered = [workflow(f"w{n}") for n in range(5)]
+    body = house.api("GET", "/workflows", params={"page": 2, "per_page": 2}).json()
+    assert [one["name"] for one in body["result"]] == ["w2", "w3"]
+    assert body["result_info"] == {"page": 2, "per_page": 2, "count": 2, "total_count": 5, "total_pages": 3}
+    assert house.get("/workflows", page=9) == []
+
+
+def test_workflows_are_found_by_a_part_of_their_name(house):
+    assert [one["name"] for one in house.get("/workflows", search="TURN")] == ["returns"]
+    assert house.get("/workflows", search="%") == []
+
+
+@pytest.mark.parametrize("query", [{"page": "0"}, {"page": "x"}, {"per_page": "101"}, {"search": "x" * 1_001}])
+def test_a_page_that_cannot_be_is_refused(house, query):
+    assert problem(house.api("GET", "/workflows", params=query))[:2] == (400, 10026)
+
+
+def test_a_workflow_that_is_not_there_is_not_found(house):
+    assert problem(house.api("GET", "/workflows/nobody"))[:2] == (404, 10200)
+    assert problem(house.api("GET", "/workflows/nobody/instances"))[:2] == (404, 10200)
