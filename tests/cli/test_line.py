@@ -6,7 +6,7 @@ from wflow.cli import line
 
 LINE = {
     "cursor": 7,
-    "at": round(datetime(2026, 11, 22, 12, 3, 11, 123_000).astimezone().timestamp() * 1000),
+    "at": round(datetime(2025, 11, 22, 12, 3, 11, 123_000).astimezone().timestamp() * 1000),
     "level": "info",
     "source": "workflow",
     "workflow": "my-workflow",
@@ -24,13 +24,16 @@ def shown(capsys, **changes):
 
 
 def test_a_line_says_when_how_bad_where_and_what(capsys):
-    assert shown(capsys) == '12:03:11.123 INFO  my-workflow order-1 fetchData-1  fetched {"items": 3}\n'
+    assert (
+        shown(capsys)
+        == '2025-11-22 12:03:11.123 INFO  my-workflow order-1 fetchData-1  fetched {"items": 3}\n'
+    )
 
 
 def test_what_a_line_has_not_leaves_no_gap(capsys):
-    assert shown(capsys, step="", data={}) == "12:03:11.123 INFO  my-workflow order-1  fetched\n"
+    assert shown(capsys, step="", data={}) == "2025-11-22 12:03:11.123 INFO  my-workflow order-1  fetched\n"
     bare = shown(capsys, workflow=None, instance=None, step="", data={}, level="error")
-    assert bare == "12:03:11.123 ERROR fetched\n"
+    assert bare == "2025-11-22 12:03:11.123 ERROR fetched\n"
 
 
 def test_our_own_lines_say_how_long_it_took_and_repeat_nothing(capsys):

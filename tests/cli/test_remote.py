@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from wflow.cli import credentials, remote
 from wflow.cli.credentials import Credentials
 from wflow.cli.remote import Login
 from wflow.errors import UsageError
+from wflow.runner.address import announced
 
 WORKFLOWS = "/accounts/local/workflows"
 
@@ -55,14 +57,23 @@ def test_local_is_the_url_of_the_dev_session_and_needs_no_token(wflow, runner):
     assert [asked.token for asked in runner.asked] == [None]
 
 
-def test_local_follows_the_port_that_the_project_names(wflow, runner, monkeypatch):
+def test_local_in_a_project_is_the_session_of_that_project(wflow, runner, monkeypatch):
     runner.gives("GET", WORKFLOWS, [])
+    wflow("init", "shop", "-y")
+    monkeypatch.chdir("shop")
+    with announced(Path.cwd(), f"http://localhost:{runner.port}"):
+        assert wflow("workflows", "list", "--local").code == 0
+    assert len(runner.asked) == 1
+
+
+def test_local_in_a_project_never_asks_the_session_of_another_one(wflow, runner, monkeypatch):
     wflow("init", "shop", "-y")
     monkeypatch.chdir("shop")
     with open("wflow.toml", "a", encoding="utf-8") as config:  # noqa: PTH123
         config.write(f"\n[dev]\nport = {runner.port}\n")
-    assert wflow("workflows", "list", "--local").code == 0
-    assert len(runner.asked) == 1
+    ran = wflow("workflows", "list", "--local")
+    assert (ran.code, runner.asked) == (1, [])
+    assert "No dev session runs here" in ran.err
 
 
 def test_a_port_without_local_is_refused_instead_of_asking_another_runner(wflow, logged_in):
@@ -76,6 +87,16 @@ def test_without_a_dev_session_and_without_a_project_there_is_nothing_to_look_in
     assert ran.code == 1
     assert "no dev session listens on port " in ran.err
     assert "`wflow dev`" in ran.err
+
+
+def test_without_a_dev_session_the_project_is_read_and_a_mistake_in_it_is_told(wflow, monkeypatch):
+    wflow("init", "shop", "-y")
+    monkeypatch.chdir("shop")
+    with open("wflow.toml", "a", encoding="utf-8") as config:  # noqa: PTH123
+        config.write("\n[nonsense]\n")
+    ran = wflow("workflows", "list", "--local")
+    assert ran.code == 1
+    assert ran.err.startswith("error: `wflow.toml` has 1 problem")
 
 
 def test_a_folder_of_a_runner_excludes_its_url(wflow, tmp_path):

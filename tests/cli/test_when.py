@@ -43,12 +43,13 @@ def test_times_of_the_api_are_read_from_text_and_from_milliseconds():
 
 
 def test_no_time_is_shown_as_nothing():
-    assert (when.local(None), when.clock(None), when.took("2026-11-22", None)) == ("", "", "")
+    assert (when.local(None), when.clock(None, NOON), when.took("2026-11-22", None)) == ("", "", "")
 
 
-def test_the_time_of_the_day_has_milliseconds():
+def test_times_are_shown_on_the_persons_own_clock():
     given = datetime(2026, 11, 22, 12, 3, 11, 123_000).astimezone()
-    assert when.clock(given.isoformat()) == "12:03:11.123"
+    assert when.clock(given.isoformat(), given) == "12:03:11.123"
+    assert when.clock(given.isoformat(), given + timedelta(days=1)) == "2026-11-22 12:03:11.123"
     assert when.local(given.isoformat()) == "2026-11-22 12:03:11"
     assert when.exact(given.isoformat()) == "2026-11-22 12:03:11.123"
 

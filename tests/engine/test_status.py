@@ -12,12 +12,8 @@ def picture() -> str:
     """Draw the table of moves: a line each, the status where it begins."""
     lines = ["```", f"{'status':<17}{'verb':<11}next"]
     for before, moves in status.MOVES.items():
-        lines += [
-            f"{before if first else '':<17}{verb:<11}{after}"
-            for first, (verb, after) in zip([True] + [False] * len(moves), moves.items(), strict=False)
-        ]
-        if not moves:
-            lines.append(f"{before:<17}(the end)")
+        rows = [f"{verb:<11}{after}" for verb, after in moves.items()] or ["(the end)"]
+        lines += [f"{before:<17}{rows[0]}", *(f"{'':<17}{row}" for row in rows[1:])]
     return "\n".join([*lines, "```"])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wflow.engine import values
-from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import Err, Failure, Ok
 from wflow.engine.steps.do import INTERRUPTED
 from wflow.engine.timeline import AttemptShown, StepShown, timeline
@@ -13,7 +13,7 @@ SEVEN = Ok(values.encode(7))
 
 
 def test_a_step_that_succeeds_at_once_is_one_fact_and_one_attempt():
-    journal = [Settled("charge-1", "do", 1_500, SEVEN, b"", 1_000, 1, 1_100)]
+    journal: list[Fact] = [Settled("charge-1", "do", 1_500, SEVEN, b"", 1_000, 1, 1_100)]
     assert timeline(journal) == [
         StepShown(
             key="charge-1",
@@ -28,7 +28,7 @@ def test_a_step_that_succeeds_at_once_is_one_fact_and_one_attempt():
 
 
 def test_steps_come_in_the_order_in_which_they_were_opened():
-    journal = [
+    journal: list[Fact] = [
         Opened("slow-1", "do", 1_000),
         Opened("nap-1", "sleep", 1_000, detail={"duration": 500}),
         Settled("quick-1", "do", 1_100, SEVEN, b"", 1_000, 1, 1_000),
@@ -39,7 +39,7 @@ def test_steps_come_in_the_order_in_which_they_were_opened():
 
 
 def test_every_attempt_is_shown_with_its_error_until_one_succeeds():
-    journal = [
+    journal: list[Fact] = [
         Opened("charge-1", "do", 1_000, detail={"timeout": 5_000}),
         Failed("charge-1", 1, 1_000, 1_200, BOOM, 2_200),
         Tried("charge-1", 2, 2_200),
@@ -56,13 +56,13 @@ def test_every_attempt_is_shown_with_its_error_until_one_succeeds():
 
 
 def test_between_two_attempts_it_says_when_the_next_is_due():
-    journal = [Opened("charge-1", "do", 1_000), Failed("charge-1", 1, 1_000, 1_200, BOOM, 11_200)]
+    journal: list[Fact] = [Opened("charge-1", "do", 1_000), Failed("charge-1", 1, 1_000, 1_200, BOOM, 11_200)]
     (step,) = timeline(journal)
     assert (step.retry_at, step.finished, step.error) == (11_200, False, None)
 
 
 def test_an_attempt_that_began_again_is_due_no_more():
-    journal = [
+    journal: list[Fact] = [
         Opened("charge-1", "do", 1_000),
         Failed("charge-1", 1, 1_000, 1_200, BOOM, 1_300),
         Tried("charge-1", 2, 1_300),
@@ -73,7 +73,7 @@ def test_an_attempt_that_began_again_is_due_no_more():
 
 
 def test_an_attempt_that_died_with_its_process_failed_at_no_known_time():
-    journal = [
+    journal: list[Fact] = [
         Opened("charge-1", "do", 1_000),
         Tried("charge-1", 1, 1_000),
         Settled("charge-1", "do", 9_500, SEVEN, b"", 1_000, 2, 9_000),
@@ -86,7 +86,7 @@ def test_an_attempt_that_died_with_its_process_failed_at_no_known_time():
 
 
 def test_a_step_whose_last_attempt_died_fails_with_it():
-    journal = [
+    journal: list[Fact] = [
         Opened("charge-1", "do", 1_000),
         Tried("charge-1", 1, 1_000),
         Settled("charge-1", "do", 9_000, Err(INTERRUPTED), b"", 1_000, 1, 1_000),
@@ -97,7 +97,7 @@ def test_a_step_whose_last_attempt_died_fails_with_it():
 
 
 def test_a_failed_step_has_the_error_and_no_attempt_twice():
-    journal = [
+    journal: list[Fact] = [
         Opened("charge-1", "do", 1_000),
         Failed("charge-1", 1, 1_000, 1_200, BOOM),
         Settled("charge-1", "do", 1_200, Err(BOOM), b"", 1_000, 1, 1_000),
@@ -108,7 +108,7 @@ def test_a_failed_step_has_the_error_and_no_attempt_twice():
 
 
 def test_a_sleep_shows_its_deadline_whether_it_was_given_as_a_span_or_as_an_instant():
-    journal = [
+    journal: list[Fact] = [
         Opened("nap-1", "sleep", 1_000, detail={"duration": 500}),
         Opened("dawn-1", "sleep", 1_000, detail={"until": 7_000}),
     ]
@@ -120,7 +120,7 @@ def test_a_sleep_shows_its_deadline_whether_it_was_given_as_a_span_or_as_an_inst
 def test_a_wait_shows_the_event_that_it_consumed_and_no_other():
     first = Received(1, "paid", values.encode({"by": "card"}), 1_400, 1_500)
     second = Received(2, "paid", values.encode(None), 1_450, 1_500)
-    journal = [
+    journal: list[Fact] = [
         Opened("payment-1", "waitForEvent", 1_000, detail={"type": "paid", "timeout": 60_000}),
         Moved("waiting", 1_000),
         first,
@@ -133,7 +133,7 @@ def test_a_wait_shows_the_event_that_it_consumed_and_no_other():
 
 def test_a_wait_that_timed_out_has_an_error_and_no_event():
     late = Failure(name="WorkflowTimeoutError", message="Execution timed out after 1000ms")
-    journal = [
+    journal: list[Fact] = [
         Opened("payment-1", "waitForEvent", 1_000, detail={"type": "paid", "timeout": 1_000}),
         Settled("payment-1", "waitForEvent", 2_000, Err(late), b"", 1_000),
     ]

@@ -79,8 +79,7 @@ class SmallHost:
         ]
         keys = await self.store.create(new)
         return [
-            Made(id=one.id, created=key is not None, version="v1")
-            for one, key in zip(new, keys, strict=True)
+            Made(id=one.id, created=key is not None, version="v1") for one, key in zip(new, keys, strict=True)
         ]
 
     async def get(self, workflow: str, id_: str) -> Instance:
@@ -140,8 +139,6 @@ class SmallHost:
                 await asyncio.wait_for(self._news.wait(), self.patience_s)
             position = await self.store.position()
         return position
-
-    # -- what a test does in place of a runtime ----------------------------------------------------------------
 
     async def play(self, id_: str, *journal: Fact, workflow: str = "orders") -> Instance:
         """Create an instance, claim it, and let these be its next facts; it ends with an ended Moved."""

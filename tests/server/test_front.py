@@ -14,7 +14,12 @@ from wflow.wire.types import HttpAnswer
 
 
 def test_a_request_arrives_as_the_client_sent_it(house):
-    house.ask("PATCH", "/a%2Fb/c%20d?x=1&x=2&y=%26", content=b"\x00\xff", headers={"host": "shop.test:81", "x-a": "1"})
+    house.ask(
+        "PATCH",
+        "/a%2Fb/c%20d?x=1&x=2&y=%26",
+        content=b"\x00\xff",
+        headers={"host": "shop.test:81", "x-a": "1"},
+    )
     ((worker, request),) = house.host.fetched
     assert worker is None
     assert (request.method, request.body) == ("PATCH", b"\x00\xff")
@@ -29,7 +34,9 @@ def test_any_method_reaches_the_worker(house, method):
     assert house.host.fetched[0][1].method == method
 
 
-@pytest.mark.parametrize("path", ["/client", "/client/v5/x", "/client/v4x", "/healthz2", "/a/client/v4/", "/"])
+@pytest.mark.parametrize(
+    "path", ["/client", "/client/v5/x", "/client/v4x", "/healthz2", "/a/client/v4/", "/"]
+)
 def test_every_other_path_is_the_workers(house, path):
     assert house.ask("GET", path).text == "hello"
 
@@ -46,7 +53,13 @@ def test_a_header_that_comes_twice_arrives_twice(house):
 
 
 def test_headers_of_one_connection_end_here():
-    headers = [("Connection", "x-hop, close"), ("X-Hop", "1"), ("TE", "trailers"), ("Upgrade", "h2c"), ("X-End", "2")]
+    headers = [
+        ("Connection", "x-hop, close"),
+        ("X-Hop", "1"),
+        ("TE", "trailers"),
+        ("Upgrade", "h2c"),
+        ("X-End", "2"),
+    ]
     assert end_to_end(headers) == [("X-End", "2")]
 
 
@@ -131,9 +144,6 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(house, monkeypatc
 def test_a_host_that_is_none_is_refused(house, host):
     assert house.ask("GET", "/", headers={"host": host}).status_code == 404
     assert house.host.fetched == []
-
-
-# -- which Worker --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

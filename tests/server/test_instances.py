@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.server.small_host import problem, result
-
 from wflow.engine import names, values
 from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import Err, Failure, Ok
@@ -13,9 +12,6 @@ from wflow.server.routes.instances import CUT
 
 ORDERS = "/workflows/orders/instances"
 BOOM = Failure(name="ValueError", message="boom", trace="Traceback: boom")
-
-
-# -- create --------------------------------------------------------------------------------------------------------
 
 
 def test_an_instance_is_created_with_params_and_id(house):
@@ -82,9 +78,6 @@ def test_an_unknown_workflow_creates_nothing(house):
     assert problem(house.api("POST", "/workflows/nobody/instances"))[:2] == (404, 10200)
 
 
-# -- batches -------------------------------------------------------------------------------------------------------
-
-
 def test_a_batch_is_created_and_existing_ones_are_left_out(house):
     result(house.api("POST", ORDERS, json={"id": "b"}))
     made = result(house.api("POST", f"{ORDERS}/batch", json=[{"id": "a"}, {"id": "b"}, {"params": 1}]))
@@ -108,9 +101,6 @@ def test_one_malformed_item_refuses_the_whole_batch(house, body, code, said):
     assert (status, number) == (400, code)
     assert said in message
     assert house.get(ORDERS) == []
-
-
-# -- one -----------------------------------------------------------------------------------------------------------
 
 
 def charged(at=1_795_348_900_000):
@@ -200,7 +190,11 @@ def test_sleeps_and_waits_show_their_deadlines_and_the_event(house):
     nap, paid = house.get(f"{ORDERS}/a")["steps"]
     assert (nap["type"], nap["until"], nap["finished"]) == ("sleep", "1970-01-01T00:00:01.500Z", False)
     assert (paid["type"], paid["until"]) == ("waitForEvent", "1970-01-01T00:00:03.000Z")
-    assert paid["output"] == {"payload": {"by": "card"}, "timestamp": "1970-01-01T00:00:01.400Z", "type": "paid"}
+    assert paid["output"] == {
+        "payload": {"by": "card"},
+        "timestamp": "1970-01-01T00:00:01.400Z",
+        "type": "paid",
+    }
     assert "attempts" not in nap
 
 
@@ -253,9 +247,6 @@ def test_an_instance_is_deleted(house):
     assert problem(house.api("DELETE", f"{ORDERS}/a"))[:2] == (404, 10400)
 
 
-# -- steering ------------------------------------------------------------------------------------------------------
-
-
 def test_an_instance_is_terminated_once(house):
     result(house.api("POST", ORDERS, json={"id": "a"}))
     after = result(house.api("PATCH", f"{ORDERS}/a/status", json={"status": "terminate"}))
@@ -284,15 +275,13 @@ def test_a_verb_that_cannot_be_changes_nothing(house, body, said):
     assert house.get(f"{ORDERS}/a")["status"] == "queued"
 
 
-# -- events --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("payload", [{"by": "card"}, None, 7, [], "text", False])
 def test_any_json_is_an_event(house, payload):
     result(house.api("POST", ORDERS, json={"id": "a"}))
-    result(house.api("POST", f"{ORDERS}/a/events/paid", json=payload))
+    sent = result(house.api("POST", f"{ORDERS}/latest/events/paid", json=payload))
+    assert sent["instance_id"] == "a"
     (claim,) = house.run(house.host.store.claim({"orders": 1}, owner="test", now=5))
-    (event,) = house.run(house.host.store.load([claim.key]))[claim.key].events
+    (event,) = house.run(house.host.store.load({claim.key: 0}))[claim.key].events
     assert (event.type, values.decode(event.payload)) == ("paid", payload)
 
 

@@ -20,14 +20,15 @@ def test_a_whole_number_is_read(given, meant):
     assert queries.number(query(given), "x", at_least=1, at_most=9) == meant
 
 
-@pytest.mark.parametrize("given", ["0", "10", "-1", "1.0", " 1", "1 ", "1_0", "１", "x", "9" * 5_000])
+@pytest.mark.parametrize("given", ["0", "10", "-1", "1.0", " 1", "1 ", "1_0", "\uff11", "x", "9" * 5_000])
 def test_what_is_no_whole_number_within_bounds_is_refused(given):
     with pytest.raises(InvalidInput, match="`x`"):
         queries.number(query(given), "x", at_least=1, at_most=9)
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"), [(None, False), ("", False), ("false", False), ("0", False), ("TRUE", True), ("1", True)]
+    ("given", "meant"),
+    [(None, False), ("", False), ("false", False), ("0", False), ("TRUE", True), ("1", True)],
 )
 def test_a_flag_is_read(given, meant):
     assert queries.flag(query(given), "x") is meant

@@ -8,7 +8,6 @@ import logging
 import pytest
 
 from tests.server.small_host import problem, result
-
 from wflow.errors import BundleError, LoadError, StoreError
 from wflow.server.routes import scripts
 
@@ -62,7 +61,9 @@ def test_the_versions_of_no_worker_are_refused(house):
 
 
 def test_code_that_does_not_import_is_refused_with_its_traceback(house):
-    house.host.refuses = LoadError("no module named x", trace="Traceback\n  line", file="src/worker.py", line=3)
+    house.host.refuses = LoadError(
+        "no module named x", trace="Traceback\n  line", file="src/worker.py", line=3
+    )
     answer = deploy(house)
     assert problem(answer) == (400, 10021, "no module named x")
     (error,) = answer.json()["errors"]
@@ -83,7 +84,8 @@ def test_a_failure_of_ours_is_not_told(house, caplog):
 
 
 @pytest.mark.parametrize(
-    "metadata", [[], {}, {"digest": 1}, {"digest": "x", "message": None}, {"digest": "x", "message": "m" * 1_001}]
+    "metadata",
+    [[], {}, {"digest": 1}, {"digest": "x", "message": None}, {"digest": "x", "message": "m" * 1_001}],
 )
 def test_metadata_that_is_malformed_deploys_nothing(house, metadata):
     assert problem(deploy(house, metadata=metadata))[:2] == (400, 10026)
@@ -106,7 +108,10 @@ def test_what_is_no_form_deploys_nothing(house, kind):
 def test_a_form_in_a_charset_that_does_not_fit_is_refused(house):
     body = b'--b\r\ncontent-disposition: form-data; name="metadata"\r\n\r\n' + b"\xff" * 80 + b"\r\n--b--\r\n"
     headers = {"content-type": "multipart/form-data; boundary=b; charset=idna"}
-    assert problem(house.api("PUT", "/workers/scripts/shop", content=body, headers=headers))[:2] == (400, 10026)
+    assert problem(house.api("PUT", "/workers/scripts/shop", content=body, headers=headers))[:2] == (
+        400,
+        10026,
+    )
 
 
 def test_a_bundle_that_is_too_large_is_refused_whether_it_says_its_length_or_not(house, monkeypatch):

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from tests.server.small_host import API, problem, result
-
 from wflow.errors import InvalidInput, TooMany
 from wflow.server import tokens
 from wflow.server.auth import TokenAuth
@@ -61,7 +60,9 @@ def test_there_are_three_scopes(house, store):
 def test_there_is_a_most_of_tokens(house, store):
     meta = b'{"id":"%s","name":"%s","scope":"read","created_at":1}'
     ids = [f"{n:016x}" for n in range(tokens.MOST)]
-    cells = [Cell(space=tokens.SPACE, key=id_, value=b"", meta=meta % (id_.encode(), id_.encode())) for id_ in ids]
+    cells = [
+        Cell(space=tokens.SPACE, key=id_, value=b"", meta=meta % (id_.encode(), id_.encode())) for id_ in ids
+    ]
     house.run(store.write(cells))
     with pytest.raises(TooMany, match="1,000"):
         house.run(tokens.create(store, "ci", "read", now=5))
@@ -79,9 +80,6 @@ def test_a_token_is_revoked_by_its_name_or_its_id(house, store):
 def test_what_is_no_token_cannot_be_revoked(house, store):
     with pytest.raises(InvalidInput, match="there is no token 'x'"):
         house.run(tokens.revoke(store, "x", now=3))
-
-
-# -- over HTTP -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tests.server.small_host import problem, workflow
-
 from wflow.engine import status, values
 from wflow.engine.facts import Moved
 
@@ -14,7 +13,12 @@ def test_a_workflow_is_shown_with_its_instances_per_status(house):
     house.run(house.host.play("a", Moved("complete", 5, values.encode(1))))
     house.api("POST", "/workflows/orders/instances")
     told = house.get("/workflows/orders")
-    assert (told["id"], told["name"], told["script_name"], told["class_name"]) == ("orders", "orders", "shop", "Orders")
+    assert (told["id"], told["name"], told["script_name"], told["class_name"]) == (
+        "orders",
+        "orders",
+        "shop",
+        "Orders",
+    )
     assert told["instances"] == {**dict.fromkeys(status.ALL, 0), "complete": 1, "queued": 1}
     assert told["created_on"] == "2026-11-22T12:00:00.000Z"
     assert told["triggered_on"] > told["created_on"]
@@ -45,7 +49,9 @@ def test_workflows_are_found_by_a_part_of_their_name(house):
     assert house.get("/workflows", search="%") == []
 
 
-@pytest.mark.parametrize("query", [{"page": "0"}, {"page": "x"}, {"per_page": "101"}, {"search": "x" * 1_001}])
+@pytest.mark.parametrize(
+    "query", [{"page": "0"}, {"page": "x"}, {"per_page": "101"}, {"search": "x" * 1_001}]
+)
 def test_a_page_that_cannot_be_is_refused(house, query):
     assert problem(house.api("GET", "/workflows", params=query))[:2] == (400, 10026)
 

@@ -90,7 +90,7 @@ def _bug(error: BaseException) -> int:
     what = output.printable(traceback.format_exception_only(error)[-1].strip())
     try:
         file = _keep(trace)
-    except OSError:
+    except (OSError, RuntimeError):  # no place for it, or no home at all
         _tell(f"something broke inside wflow, and it is our fault, not yours: {what}", None, trace=trace)
     else:
         _tell(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from wflow.cli import output, when
@@ -18,8 +19,8 @@ _WIDTH: Final = len("ERROR")
 def show(line: Mapping[str, Any]) -> None:
     """Print one line as the API gives it: `12:03:11.123 INFO  my-workflow order-1 charge-1  message {data}`.
 
-    What our own lines have in their data is in their message already, but for how long something took. A
-    traceback follows below.
+    A line of another day has its date. What our own lines have in their data is in their message already, but
+    for how long something took. A traceback follows below.
     """
     level = f"{line['level'].upper():<{_WIDTH}}"
     if style := _STYLES.get(line["level"]):
@@ -27,7 +28,7 @@ def show(line: Mapping[str, Any]) -> None:
     where = " ".join(part for part in (line["workflow"], line["instance"], line["step"]) if part)
     said = f"{line['message']}{_detail(line)}"
     text = output.printable(f"{where}  {said}" if where else said)
-    output.data(f"{when.clock(line['at'])} {level} {text}")
+    output.data(f"{when.clock(line['at'], datetime.now(UTC))} {level} {text}")
     trace = line["data"].get("trace")
     if isinstance(trace, str):
         for row in output.printable(trace.rstrip()).splitlines():

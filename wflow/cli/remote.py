@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -117,19 +117,28 @@ def _dev_session(port: int | None, stack: ExitStack) -> Remote:
     from wflow.client.remote import Remote
 
     if port is None:
-        project = _project()
-        port = project.dev.port if project and project.dev.port else DEV_PORT
+        port = DEV_PORT
+        if (project := _project()) is not None:
+            from wflow.runner import address
+
+            running = address.find(project.root)
+            return Remote(url=running) if running else _left_behind(project, stack)
     if _listens(port):
         return Remote(url=f"http://localhost:{port}", hint="is it a dev session that listens there?")
-    return _left_behind(port, stack)
+    raise UsageError(
+        f"no dev session listens on port {port}",
+        hint="start one with `wflow dev`, or say where it listens with `--port`",
+    )
 
 
 def _project() -> Project | None:
     from wflow.config import load
 
-    with suppress(ConfigError):
-        return load.load()
-    return None
+    try:
+        config = load.find(Path.cwd())
+    except ConfigError:
+        return None  # not in a project
+    return load.load(path=config)
 
 
 def _listens(port: int) -> bool:
@@ -142,25 +151,17 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _left_behind(port: int, stack: ExitStack) -> Remote:
+def _left_behind(project: Project, stack: ExitStack) -> Remote:
     """Open what the dev session keeps in the project."""
-    from wflow.config import load
     from wflow.runner import offline
 
-    try:
-        project = load.load()
-    except ConfigError as error:
-        raise UsageError(
-            f"no dev session listens on port {port}, and there is no project here to look into",
-            hint="start a session with `wflow dev`, or say where it listens with `--port`",
-        ) from error
     folder = project.root / ".wflow" / "state"
-    output.say(f"No dev session listens on port {port}; looking into {_near(folder)}.")
+    output.say(f"No dev session runs here: looking into {_near(folder)}, where nothing runs.")
     try:
         return stack.enter_context(offline.open(folder, project))
     except StoreBusy as error:
         raise UsageError(
-            f"no dev session listens on port {port}, but one holds {_near(folder)}",
+            f"no dev session is known here, but one holds {_near(folder)}",
             hint="say where it listens with `--port`",
         ) from error
 

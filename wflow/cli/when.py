@@ -50,10 +50,10 @@ def exact(given: object) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S.%f}"[:-3] if time else ""
 
 
-def clock(given: object) -> str:
-    """Show only the time of the day, to the millisecond."""
-    time = read(given)
-    return f"{time.astimezone():%H:%M:%S.%f}"[:-3] if time else ""
+def clock(given: object, now: datetime) -> str:
+    """Show the time of the day, to the millisecond; with the date when that is not the day of ``now``."""
+    day = f"{now.astimezone():%Y-%m-%d} "
+    return exact(given).removeprefix(day)
 
 
 def took(start: object, end: object) -> str:

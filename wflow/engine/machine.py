@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
-from wflow.engine.decisions import Decision, Park, Run, Settle
+from wflow.engine.decisions import Decision, Park, Settle
 from wflow.engine.events import Events
 from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import Err, Ok, Outcome
@@ -184,13 +185,9 @@ class Machine:
             return
         self._tell_opened(past)
         past.failure, past.failed_at, past.retry_at = outcome.failure, now, None
-        match self._steps[key].decide(past, now):
-            case Park(until):
-                past.retry_at = until
-            case Run():
-                past.retry_at = now
-            case Settle():
-                pass
+        decision = self._steps[key].decide(past, now)
+        if not isinstance(decision, Settle):
+            past.retry_at = decision.until if isinstance(decision, Park) else now
         past.told = past.attempt + 1
         self._append(Failed(key, past.attempt, past.began_at, now, outcome.failure, past.retry_at))
 
@@ -272,15 +269,15 @@ class Machine:
         events = self._events.waiting(type_)
         left = iter(events)
         event = next(left, None)
-        for earlier in self._waits[type_]:
-            if earlier == key or event is None:
+        for earlier in takewhile(lambda other: other != key, self._waits[type_]):
+            if event is None:
                 break
             past = self._pasts[earlier]
             past.event = event
-            match self._steps[earlier].decide(past, now):
-                case Settle(Ok()):
-                    event = next(left, None)
+            decision = self._steps[earlier].decide(past, now)
             past.event = None
+            if isinstance(decision, Settle) and isinstance(decision.outcome, Ok):
+                event = next(left, None)
         return event
 
     def _settle(self, past: Past, outcome: Outcome, now: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wflow.engine.facts import Fact, Failed, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Err, Failure, Ok
+from wflow.engine.outcome import Err, Failure
 from wflow.engine.steps.do import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -107,13 +107,12 @@ def _failed(step: StepShown, fact: Failed) -> StepShown:
 
 def _settled(step: StepShown, fact: Settled, events: dict[int, Received]) -> StepShown:
     step = replace(step, end=fact.at, retry_at=None)
-    match fact.outcome:
-        case Ok(value):
-            if fact.attempt:
-                step = _begun(step, fact.attempt, fact.began_at)
-                ended = replace(step.attempts[-1], end=fact.at, success=True)
-                step = replace(step, attempts=(*step.attempts[:-1], ended))
-            event = None if fact.event is None else events.get(fact.event)
-            return replace(step, success=True, output=value, event=event)
-        case Err(failure):
-            return replace(step, success=False, error=failure, attempts=_given_up(step.attempts))
+    if isinstance(fact.outcome, Err):
+        failure = fact.outcome.failure
+        return replace(step, success=False, error=failure, attempts=_given_up(step.attempts))
+    if fact.attempt:
+        step = _begun(step, fact.attempt, fact.began_at)
+        ended = replace(step.attempts[-1], end=fact.at, success=True)
+        step = replace(step, attempts=(*step.attempts[:-1], ended))
+    event = None if fact.event is None else events.get(fact.event)
+    return replace(step, success=True, output=fact.outcome.value, event=event)

@@ -7,14 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
-from wflow.errors import LinkError, LoadError, StoreError
+from wflow.errors import LinkError, StoreError, WflowError
 from wflow.link import frames
-from wflow.runner.fleet import turn_of
+from wflow.runner.fleet import give_back, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wflow.bindings.control import Control
+    from wflow.engine.facts import Received
     from wflow.runner.fleet import Fleet
     from wflow.runner.peer import Peer
     from wflow.runner.registry import Registry
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
 BATCH: Final = 512
 """Claims of one workflow at a time, so that the first turn begins while the rest is claimed."""
-BROKEN_MS: Final = 5_000
-"""When an instance is tried again whose version cannot be loaded."""
+BROKEN_MS: Final = (1_000, 2_000, 5_000, 15_000, 60_000)
+"""When a version is tried again that cannot be loaded; the last one for all that follow."""
 LONGEST_S: Final = 60.0
 """The longest wait without a look at the store, whatever was heard."""
 STORE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
@@ -40,8 +41,13 @@ class Admission:
         self._held: Counter[str] = Counter()
         self._looking: set[str] = set()
         self._next_due: int | None = None
+        self._asked = False
+        self._unasked: set[str] = set()
         self._signal = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: dict[str, tuple[int, int]] = {}
+        self._blocked_until: int | None = None
+        self._under_way: dict[int, list[Received] | None] = {}
 
     @property
     def running(self) -> int:
@@ -70,6 +76,22 @@ class Admission:
             self._looking.add(workflow)
         self._signal.set()
 
+    def mended(self, version: str) -> None:
+        """Hear that a version can be loaded: what waited for that goes on."""
+        self._broken.pop(version, None)
+        self.wake()
+
+    def arrived(self, instance: int, event: Received) -> None:
+        """Hear of an event for an instance that is claimed; one on its way to a runtime takes it along."""
+        taken = self._under_way.get(instance)
+        if taken is not None:
+            taken.append(event)
+
+    def recalled(self, instance: int) -> None:
+        """Hear that an instance's claim is over; one on its way to a runtime does not get there."""
+        if instance in self._under_way:
+            self._under_way[instance] = None
+
     async def run(self, fleet: Fleet) -> None:
         """Claim and hand out until cancelled."""
         failures = 0
@@ -78,10 +100,18 @@ class Admission:
             try:
                 await self._round(fleet)
                 failures = 0
-            except StoreError:
+            except Exception as broken:  # noqa: BLE001 - without this loop nothing would ever run again
+                if failures == 0:
+                    fleet.tell("error", f"instances cannot be claimed: {_told(broken)}")
                 await asyncio.sleep(STORE_BACKOFF_S[min(failures, len(STORE_BACKOFF_S) - 1)])
                 failures += 1
                 self.wake()
+
+    async def close(self) -> None:
+        """Give up what is on its way; the next start finds it on disk."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _round(self, fleet: Fleet) -> None:
         wanted = self._wanted()
@@ -95,8 +125,11 @@ class Admission:
         self._held.update(counts)
         # Who gave all that was asked for may have more.
         self._looking.update(name for name, count in wanted.items() if counts[name] >= count)
+        if self._unasked & (wanted.keys() - self._looking):
+            self._asked = False
         by_version: dict[str, list[Claim]] = {}
         for claim in claims:
+            self._under_way[claim.key] = []
             by_version.setdefault(claim.version, []).append(claim)
         for version, each in by_version.items():
             task = asyncio.get_running_loop().create_task(self._hand_out(fleet, version, each))
@@ -105,13 +138,19 @@ class Admission:
 
     def _wanted(self) -> dict[str, int]:
         """Share the free slots among the workflows that may have work: those that run least first."""
+        now = self._control.now()
         left = self._ceiling - self.running
         wanted: dict[str, int] = {}
-        for rank, name in enumerate(sorted(self._looking, key=lambda one: self._held[one])):
-            workflow = self._registry.find(name)
-            if workflow is None:
+        self._blocked_until = None
+        found = {name: one for name in self._looking if (one := self._registry.find(name)) is not None}
+        self._looking.intersection_update(found)
+        for rank, name in enumerate(sorted(found, key=lambda one: self._held[one])):
+            workflow = found[name]
+            until, _ = self._broken.get(workflow.version, (0, 0))
+            if until > now:
+                self._blocked_until = min(until, self._blocked_until or until)
                 continue
-            share = -(-left // (len(self._looking) - rank))
+            share = -(-left // (len(found) - rank))
             free = share if workflow.concurrency is None else workflow.concurrency - self._held[name]
             count = min(free, share, BATCH)
             if count > 0:
@@ -124,32 +163,74 @@ class Admission:
         if self._signal.is_set():
             self._signal.clear()
             return
-        now = self._control.now()
-        if self._next_due is None:
-            every = [one.name for one in self._registry.workflows()]
-            self._next_due = await self._control.store.due_at(every)
-        patience = LONGEST_S if self._next_due is None else min(LONGEST_S, max(0, self._next_due - now) / 1000)
+        if not self._asked:
+            # Those that are looked at already wait for a slot, and not for the time.
+            self._unasked = set(self._looking)
+            others = [one.name for one in self._registry.workflows() if one.name not in self._unasked]
+            found = await self._control.store.due_at(others)
+            self._asked = True
+            # While the store was asked, an instance may have come to rest that is due before those.
+            if found is not None and (self._next_due is None or found < self._next_due):
+                self._next_due = found
+        ends = [at for at in (self._next_due, self._blocked_until) if at is not None]
+        left_s = (min(ends) - self._control.now()) / 1000 if ends else LONGEST_S
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(min(max(0, left_s), LONGEST_S)):
                 await self._signal.wait()
         except TimeoutError:
-            self._next_due = None
+            self._next_due, self._asked = None, False
             self.wake()
 
     async def _hand_out(self, fleet: Fleet, version: str, claims: Sequence[Claim]) -> None:
         try:
             peer = await fleet.peer(version)
             turns = await self._turns(peer, claims)
-        except (LoadError, LinkError, StoreError):
-            await self._give_back(claims, BROKEN_MS)
-            return
-        if fleet.current(version) is not peer:
-            await self._give_back(claims, 0)
-            return
-        for claim in claims:
+        except StoreError:
+            self._arrive(claims)
+            await self._give_back(claims, BROKEN_MS[0])
+        except Exception as broken:  # noqa: BLE001 - whatever is wrong with its code, a claim must not be lost
+            self._arrive(claims)
+            await self._give_up(fleet, version, claims, broken)
+        else:
+            self._broken.pop(version, None)
+            news = self._arrive(claims)
+            if fleet.current(version) is peer:
+                await self._play(peer, claims, turns, news)
+            else:
+                await self._give_back(claims, 0)
+
+    def _arrive(self, claims: Sequence[Claim]) -> list[list[Received] | None]:
+        """Take claims off the way, each with the events that came meanwhile; None when it was recalled."""
+        return [self._under_way.pop(claim.key, None) for claim in claims]
+
+    async def _play(
+        self,
+        peer: Peer,
+        claims: Sequence[Claim],
+        turns: Sequence[frames.Turn],
+        news: Sequence[list[Received] | None],
+    ) -> None:
+        assert peer.build is not None
+        declared = {entry.name for entry in peer.build.manifest.workflows}
+        stays = []
+        for claim, turn, events in zip(claims, turns, news, strict=True):
+            if events is None:
+                self.freed(claim.workflow)
+                continue
+            try:
+                # A dev session's code may have lost a workflow since the instance was claimed.
+                if claim.workflow not in declared:
+                    raise LinkError("the code no longer has the workflow")
+                peer.send(frames.Play([turn]))
+            except LinkError:
+                stays.append(claim)
+                continue
             peer.holds[claim.key] = claim
             peer.hot.discard(claim.key)
-        peer.send(frames.Play(turns))
+            for event in events:
+                peer.send(frames.Deliver(claim.key, event))
+        if stays:
+            await self._give_back(stays, BROKEN_MS[-1])
 
     async def _turns(self, peer: Peer, claims: Sequence[Claim]) -> list[frames.Turn]:
         """Read what the runtime does not have: journals, unless it has the instance in memory, and events."""
@@ -167,11 +248,32 @@ class Admission:
             turns.append(turn_of(claim, records, past.events if past else []))
         return turns
 
+    async def _give_up(self, fleet: Fleet, version: str, claims: Sequence[Claim], broken: Exception) -> None:
+        """Leave instances alone whose version does not come up, and try again later."""
+        now = self._control.now()
+        until, times = self._broken.get(version, (0, 0))
+        if until <= now:
+            delay_ms = BROKEN_MS[min(times, len(BROKEN_MS) - 1)]
+            until = now + delay_ms
+            self._broken[version] = (until, times + 1)
+            fleet.tell(
+                "error",
+                f"version {version} cannot be run: {_told(broken)}; its instances wait, next try in {delay_ms // 1000} s",
+            )
+        # What the current version has is not claimed before `until`, and can go on at once when that is mended.
+        current = {one.name for one in self._registry.workflows() if one.version == version}
+        await self._give_back([claim for claim in claims if claim.workflow in current], 0)
+        await self._give_back([claim for claim in claims if claim.workflow not in current], until - now)
+
     async def _give_back(self, claims: Sequence[Claim], delay_ms: int) -> None:
+        if not claims:
+            return
         at = self._control.now() + delay_ms
-        try:
-            await self._control.store.release([(claim.key, claim.epoch) for claim in claims], now=at)
-        finally:
-            for claim in claims:
-                self.freed(claim.workflow)
-                self.due(claim.workflow, at)
+        await give_back(self._control.store, claims, at)
+        for claim in claims:
+            self.freed(claim.workflow)
+            self.due(claim.workflow, at)
+
+
+def _told(broken: Exception) -> str:
+    return broken.message if isinstance(broken, WflowError) else repr(broken)

@@ -13,7 +13,7 @@ from wflow.bundle.declared import declared
 from wflow.config.load import load
 from wflow.config.secrets import dev_vars
 from wflow.errors import LoadError, WflowError
-from wflow.runner import hotkeys, watch
+from wflow.runner import address, hotkeys, watch
 from wflow.runner.listen import TRIES, bind, serving
 from wflow.runner.project import VERSION, build_of
 from wflow.runner.runner import Runner
@@ -70,8 +70,9 @@ class _Session:
                 with runner.holding_requests():
                     await self._swap(build)
                 runner.execute()
-                self._announce(url_of(options.ip, sockets))
-                with self._keys(url_of(options.ip, sockets), stopped):
+                url = url_of(options.ip, sockets)
+                self._announce(url)
+                with address.announced(self._project.root, url), self._keys(url, stopped):
                     await self._watch(stopped)
                 terminal.say("⎔ Shutting down local server...")
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -34,6 +35,9 @@ STEADY_S: Final = 30.0
 """A runtime that lived so long had no part in the deaths before it."""
 DRAIN_S: Final = 5.0
 """How long attempts and requests may go on in a runtime that is being replaced."""
+GOODBYE_S: Final = 1.0
+"""How long a store may take with what was on its way when the runner stops."""
+RELEASE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
 class Releases(Protocol):
@@ -45,6 +49,10 @@ class Releases(Protocol):
 
     def due(self, workflow: str, at: int) -> None:
         """An instance wants to go on at an instant."""
+        ...
+
+    def recalled(self, instance: int) -> None:
+        """A claim is over that no runtime has."""
         ...
 
 
@@ -71,7 +79,9 @@ class Fleet:
         self._starting: dict[str, asyncio.Task[Peer]] = {}
         self._deaths: dict[str, tuple[int, float]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._spares: set[Peer] = set()
         self._leaving: set[Peer] = set()
+        self._replaced = asyncio.Event()
         self._closing = False
 
     async def peer(self, version: str) -> Peer:
@@ -79,10 +89,12 @@ class Fleet:
         peer = self._peers.get(version)
         if peer is not None and peer.alive:
             return peer
+        if self._closing:
+            raise LinkError("the runner is stopping")
         task = self._starting.get(version)
         if task is None:
             task = self._starting[version] = self._loop.create_task(self._start(version))
-            task.add_done_callback(lambda _: self._starting.pop(version, None))
+            task.add_done_callback(lambda done: self._started(version, done))
         return await asyncio.shield(task)
 
     def current(self, version: str) -> Peer | None:
@@ -98,13 +110,22 @@ class Fleet:
     async def spare(self, folder: Path) -> Peer:
         """Bring a process up that has no user code yet, to be used by `replace`."""
         peer = Peer(self)
-        await peer.start(folder)
+        self._spares.add(peer)
+        try:
+            await peer.start(folder)
+        except BaseException:
+            peer.kill()
+            raise
         return peer
 
     def replace(self, version: str, peer: Peer) -> None:
         """Give a version to a loaded runtime; the one before it is drained and ends."""
         before = self._peers.get(version)
         self._peers[version] = peer
+        self._spares.discard(peer)
+        self._deaths.pop(version, None)
+        self._replaced.set()
+        self._replaced = asyncio.Event()
         if before is not None:
             self.retire(before)
 
@@ -126,18 +147,29 @@ class Fleet:
         if peer is not None:
             self._unhold(peer, instance)
             peer.send(frames.Drop([instance]))
+        else:
+            self._releases.recalled(instance)
+
+    def tell(self, level: str, text: str) -> None:
+        """Log a line of the runner's own."""
+        self._notes.add(facts.Logged(level, text, self._control.now(), source="runner"))
 
     async def close(self) -> None:
         """End every runtime: claims are given back, what is on disk is all there is."""
         self._closing = True
-        peers = [*self._peers.values(), *self._leaving]
+        starting = list(self._starting.values())
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        peers = [*self._peers.values(), *self._leaving, *self._spares]
         for peer in peers:
             peer.draining = True
             peer.kill()
-        for task in self._starting.values():
+        await asyncio.gather(*(peer.gone() for peer in peers))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=GOODBYE_S)
+        for task in self._tasks:
             task.cancel()
-        while any(peer.alive for peer in peers):
-            await asyncio.sleep(0.005)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- what runtimes say -------------------------------------------------------------------------------------
@@ -162,10 +194,15 @@ class Fleet:
         """Take its claims back, and count the death if nobody asked for it."""
         version = peer.build.version if peer.build else ""
         self._leaving.discard(peer)
+        self._spares.discard(peer)
         if self._peers.get(version) is peer:
             del self._peers[version]
-        if peer.build and not peer.draining and not self._closing:
-            self._count_death(peer, version)
+            if not self._closing:
+                self._count_death(version)
+                self.tell(
+                    "warn",
+                    f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in a new one",
+                )
         if peer.holds and not self._closing:
             self._spawn(self._release(peer, list(peer.holds)))
 
@@ -175,9 +212,9 @@ class Fleet:
         )
         try:
             refused = await self._store.append(batch)
-        except StoreError as broken:
+        except WflowError as broken:
             # The runtime's memory is now ahead of the disk: it goes, and its instances start from what is on disk.
-            self._tell("error", f"{broken.message}; the runtime is started again")
+            self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
         for instance in refused:
@@ -204,21 +241,20 @@ class Fleet:
     async def _resend(self, peer: Peer, instances: list[int]) -> None:
         """Send whole journals of instances that the runtime has let go of."""
         claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
-        pasts = await self._store.load({claim.key: 0 for claim in claims})
-        turns = [turn_of(claim, pasts[claim.key].records, pasts[claim.key].events) for claim in claims]
-        peer.send(frames.Play(turns))
+        try:
+            pasts = await self._store.load({claim.key: 0 for claim in claims})
+            for claim in claims:
+                if peer.holds.get(claim.key) is claim:
+                    past = pasts[claim.key]
+                    peer.send(frames.Play([turn_of(claim, past.records, past.events)]))
+        except (StoreError, LinkError) as broken:
+            # It would wait for these for ever; whoever has them next reads their journals anew.
+            self.tell("error", f"{broken.message}; the runtime is started again")
+            peer.kill()
 
     async def _release(self, peer: Peer, instances: list[int]) -> None:
         claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
-        delays = iter((0.1, 0.5, 1.0, 2.0))
-        while True:
-            try:
-                await self._store.release(
-                    [(claim.key, claim.epoch) for claim in claims], now=self._control.now()
-                )
-                break
-            except StoreError:
-                await asyncio.sleep(next(delays, 5.0))
+        await give_back(self._store, claims, self._control.now())
         for claim in claims:
             workflow = self._unhold(peer, claim.key)
             if workflow is not None:
@@ -232,14 +268,12 @@ class Fleet:
             module = None if found is None else catalogue.find(bindings, found.kind)
             if found is None or module is None:
                 raise InvalidInput(f"this version has no binding {call.binding!r}")
-            value = await module.serve(
-                self._control, found.target, call.method, values.decode(call.args)
-            )
+            value = await module.serve(self._control, found.target, call.method, values.decode(call.args))
             raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
         except WflowError as refused:
             peer.send(frames.Reply(call.call, values.NONE, _shown(refused)))
         except Exception as broken:  # noqa: BLE001 - whatever it is, user code hears of it and the runner goes on
-            self._tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
+            self.tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
             peer.send(frames.Reply(call.call, values.NONE, _shown(WflowError("internal error; see the log"))))
         else:
             peer.send(frames.Reply(call.call, raw))
@@ -248,24 +282,41 @@ class Fleet:
 
     async def _start(self, version: str) -> Peer:
         deaths, _ = self._deaths.get(version, (0, 0.0))
-        await asyncio.sleep(BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)]):
+                await self._replaced.wait()
+        known = self.current(version)
+        if known is not None:
+            return known
         build = await self._builds.build(version)
         peer = Peer(self)
         try:
             await peer.start(build.folder)
             await peer.load(build)
-        except (WflowError, asyncio.CancelledError):
-            peer.draining = True
+        except BaseException as broken:
             peer.kill()
+            known = self.current(version)
+            if known is not None and isinstance(broken, WflowError):
+                return known
+            if isinstance(broken, LinkError):
+                self._count_death(version)
             raise
+        known = self.current(version)
+        if known is not None:
+            peer.kill()
+            return known
         self._peers[version] = peer
         return peer
 
-    def _count_death(self, peer: Peer, version: str) -> None:
+    def _started(self, version: str, task: asyncio.Task[Peer]) -> None:
+        self._starting.pop(version, None)
+        if not task.cancelled():
+            task.exception()  # whoever waited for it has it; and it may be that nobody does any more
+
+    def _count_death(self, version: str) -> None:
         deaths, last = self._deaths.get(version, (0, 0.0))
         now = self._loop.time()
         self._deaths[version] = (1 if now - last > STEADY_S else deaths + 1, now)
-        self._tell("warn", f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in a new one")
 
     def _unhold(self, peer: Peer, instance: int) -> str | None:
         """End a claim; give the workflow whose slot is free now."""
@@ -276,13 +327,22 @@ class Fleet:
         self._releases.freed(claim.workflow)
         return claim.workflow
 
-    def _tell(self, level: str, text: str) -> None:
-        self._notes.add(facts.Logged(level, text, self._control.now(), source="runner"))
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
+    """End claims in the middle of their work, however long the store takes; their instances are due at ``at``."""
+    delays = iter(RELEASE_BACKOFF_S)
+    while True:
+        try:
+            await store.release([(claim.key, claim.epoch) for claim in claims], now=at)
+        except StoreError:
+            await asyncio.sleep(next(delays, RELEASE_BACKOFF_S[-1]))
+        else:
+            return
 
 
 def turn_of(claim: Claim, records: list[bytes] | None, events: list[facts.Received]) -> frames.Turn:

@@ -51,12 +51,17 @@ class Instances:
 
     async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
         """Create instances, and have them run as there are slots."""
-        registered = self._registry.workflow(workflow)
+        registered = self._registry.declared(workflow)
         at = self.now()
         ids = [secrets.token_hex(16) if one.id is None else names.instance_id(one.id) for one in wanted]
         new = [
             New(
-                workflow=workflow, id=id_, version=registered.version, params=one.params, at=at, trigger=trigger
+                workflow=workflow,
+                id=id_,
+                version=registered.version,
+                params=one.params,
+                at=at,
+                trigger=trigger,
             )
             for id_, one in zip(ids, wanted, strict=True)
         ]
@@ -85,12 +90,15 @@ class Instances:
         if peer is not None:
             peer.send(frames.Deliver(instance.key, delivery.event))
         elif self._admission is not None:
+            self._admission.arrived(instance.key, delivery.event)
             self._admission.wake(workflow)
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
         """Terminate an instance."""
         if verb not in VERBS:
-            raise InvalidInput(f"instances cannot be told to {verb!r} yet; they can be told to {', '.join(VERBS)}")
+            raise InvalidInput(
+                f"instances cannot be told to {verb!r} yet; they can be told to {', '.join(VERBS)}"
+            )
         instance = await self.get(workflow, id_)
         moved = await self._store.move(instance.key, verb, now=self.now())
         if self._fleet is not None:

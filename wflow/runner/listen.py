@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 TRIES: Final = 50
 """How many ports after the wanted one are tried when it is taken."""
+PORTS: Final = 65_536
 BACKLOG: Final = 2_048
 GOODBYE_S: Final = 2
 """How long open connections may go on when the server ends."""
@@ -28,13 +29,15 @@ def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
 
     ``localhost`` means both 127.0.0.1 and, where the machine has it, ::1. Raises UsageError when none is free.
     """
-    for offset in range(tries if port else 1):
+    # What is free on 127.0.0.1 may be taken on ::1: any port is tried more than once as well.
+    wanted = list(range(port, min(port + tries, PORTS))) if port else [0] * TRIES
+    for each in wanted:
         try:
-            return _bind_all(ip, port + offset)
+            return _bind_all(ip, each)
         except OSError as taken:
             if taken.errno != errno.EADDRINUSE:
-                raise UsageError(f"cannot listen on {ip}:{port}: {taken.strerror or taken}") from taken
-    last = f" to {port + tries - 1}" if tries > 1 else ""
+                raise UsageError(f"cannot listen on {ip}:{each}: {taken.strerror or taken}") from taken
+    last = f" to {wanted[-1]}" if len(wanted) > 1 else ""
     raise UsageError(f"port {port}{last} on {ip} is taken", hint="choose another with --port")
 
 

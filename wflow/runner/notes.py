@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import facts
@@ -16,6 +17,8 @@ EVERY_S: Final = 0.05
 HELD: Final = 10_000
 """Lines that may wait; beyond it they are counted, and the count is told instead."""
 
+_log = logging.getLogger("wflow.runner")
+
 
 class Notes:
     """Takes lines at once and keeps them soon after; a store that is slow loses the newest lines, and says how many."""
@@ -25,6 +28,7 @@ class Notes:
         self._store = store
         self._lines: list[Logged] = []
         self._lost = 0
+        self._failing = False
         self._task: asyncio.Task[None] | None = None
 
     def add(self, line: Logged) -> None:
@@ -52,7 +56,12 @@ class Notes:
                     self._lost = 0
                 try:
                     await self._store.note([(facts.LOGGED, line.at, facts.encode(line)) for line in lines])
-                except StoreError:
+                except StoreError as broken:
+                    if not self._failing:
+                        _log.error("lines of the log are lost: %s", broken.message)
+                    self._failing = True
                     self._lost += len(lines)
+                else:
+                    self._failing = False
         finally:
             self._task = None

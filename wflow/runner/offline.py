@@ -26,7 +26,9 @@ def open(folder: Path, project: Project | None) -> Iterator[Remote]:  # noqa: A0
     another process holds it.
     """
     if not (folder / "wflow.sqlite").is_file():
-        raise UsageError(f"there is no store in {folder}", hint="start `wflow dev` once, or name another folder")
+        raise UsageError(
+            f"there is no store in {folder}", hint="start `wflow dev` once, or name another folder"
+        )
     with tempfile.TemporaryDirectory(prefix="wflow-") as private:
         path = Path(private) / "api.sock"
         server = _Server(folder, project, path)
@@ -80,7 +82,9 @@ class _Server(threading.Thread):
         try:
             if self._project is not None:
                 runner.registry.activate(build_of(self._project, {}, runner.now()))
-            async with serving(app.build(runner, auth=LoopbackAuth(), front=front.DEV), [bind_unix(self._path)]):
+            async with serving(
+                app.build(runner, auth=LoopbackAuth(), front=front.DEV), [bind_unix(self._path)]
+            ):
                 self._ready.set()
                 await self._stopped.wait()
         finally:

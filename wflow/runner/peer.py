@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from wflow.bundle import manifest as manifests
@@ -25,6 +27,10 @@ T = TypeVar("T")
 
 START_S: Final = 30.0
 """How long a runtime may take to come up, and again to import the user's code."""
+LAST_WORDS_S: Final = 0.5
+"""How long the link may stay open when the process is gone: a child of the user's code may have inherited it."""
+FETCHES: Final = 10_000
+"""Requests that one runtime works on at once."""
 INHERITED: Final = (
     "HOME",
     "LANG",
@@ -72,6 +78,7 @@ class Peer:
         self._fetches: dict[int, asyncio.Future[HttpAnswer]] = {}
         self._next_fetch = 0
         self._quiet = asyncio.Event()
+        self._over = asyncio.Event()
 
     @property
     def alive(self) -> bool:
@@ -111,6 +118,7 @@ class Peer:
             raise LinkError(f"cannot start a runtime: {broken}") from broken
         finally:
             theirs.close()
+        threading.Thread(target=self._bury, args=(self._process,), name="wflow-runtime", daemon=True).start()
         await connect(self._channel, ours)
         await self._within(self._up, "come up")
 
@@ -125,17 +133,19 @@ class Peer:
         self._channel.send(message)
 
     async def fetch(self, request: HttpRequest) -> HttpAnswer:
-        """Hand over a request and wait for its answer; raises LinkError when the process dies first."""
+        """Hand over a request and wait for its answer; raises LinkError when the process dies first, or is swamped."""
         if self._channel.closed:
             raise LinkError("the runtime is gone")
+        if len(self._fetches) >= FETCHES:
+            raise LinkError(f"the Worker has {FETCHES:,} requests under way; that is the limit")
         self._next_fetch += 1
         number = self._next_fetch
         future: asyncio.Future[HttpAnswer] = self._loop.create_future()
         self._fetches[number] = future
-        self._channel.send(
-            frames.Fetch(number, request.method, request.url, request.headers, request.body)
-        )
         try:
+            self._channel.send(
+                frames.Fetch(number, request.method, request.url, request.headers, request.body)
+            )
             return await future
         finally:
             self._fetches.pop(number, None)
@@ -165,6 +175,11 @@ class Peer:
         if self._process is not None:
             self._process.kill()
 
+    async def gone(self) -> None:
+        """Wait until the process has ended; after `kill` that does not take long."""
+        if self._process is not None:
+            await self._over.wait()
+
     async def _within(self, future: asyncio.Future[None], what: str) -> None:
         try:
             async with asyncio.timeout(START_S):
@@ -173,7 +188,7 @@ class Peer:
             self.kill()
             raise LinkError(
                 f"the runtime did not {what} within {START_S:.0f} s",
-                hint="look for slow work at the top of your modules",
+                hint=_AT_THE_TOP,
             ) from None
 
     def _hear(self, messages: list[frames.ToRunner]) -> None:
@@ -199,14 +214,32 @@ class Peer:
     def _lost(self, error: LinkError | None) -> None:
         gone = error or LinkError("the runtime is gone")
         _fail(self._up, gone)
-        _fail(self._loaded, gone)
+        _fail(self._loaded, LinkError("the process ended while it imported the code", hint=_AT_THE_TOP))
         for fetch in self._fetches.values():
             _fail(fetch, gone)
         self.kill()
-        if self._process is not None:
-            self._loop.run_in_executor(None, self._process.wait)
         self._quiet.set()
         self._listener.died(self)
+
+    def _bury(self, process: subprocess.Popen[bytes]) -> None:
+        """Wait for the end of the process, in a thread of its own: the link alone may outlive it."""
+        process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody cares any more
+            self._loop.call_soon_threadsafe(self._buried)
+
+    def _buried(self) -> None:
+        self._over.set()
+        if not self._channel.closed:
+            # What it said last may still be on its way.
+            self._loop.call_later(LAST_WORDS_S, self._cut)
+
+    def _cut(self) -> None:
+        if not self._channel.closed:
+            self._channel.close()
+            self._lost(None)
+
+
+_AT_THE_TOP: Final = "look at what your modules do at their top, when they are imported"
 
 
 def _set(future: asyncio.Future[None]) -> None:

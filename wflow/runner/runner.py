@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from wflow import stores
 from wflow.engine import facts
@@ -29,14 +32,20 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 30.0
 """How often runtimes of old versions are looked at, to end those without work."""
+RAISED: Final = "x-wflow-error"
+"""The header by which a runtime says that the body is the traceback of what `fetch` raised."""
+SORRY: Final = b"The Worker failed to answer; its log says why.\n"
+
+_STATUSES: Final = frozenset(HTTPStatus)
 
 
 class Runner:
     """One runner in one process. `open` it, `execute` to have it run instances, `close` it."""
 
-    def __init__(self, store: Store, folder: Path, position: int) -> None:
-        """Put it together over an open store; ``folder`` is for the code of versions."""
+    def __init__(self, store: Store, folder: Path, position: int, *, tells: bool) -> None:
+        """Put it together over an open store; `open` says what is what."""
         self.store = store
+        self._tells = tells
         self.registry = Registry()
         self.feed = Feed(position)
         store.on_commit(self.feed.tell)
@@ -50,11 +59,18 @@ class Runner:
         self._open.set()
 
     @classmethod
-    async def open(cls, url: str, folder: Path) -> Runner:
-        """Open the store at ``url`` and register what is deployed there."""
+    async def open(cls, url: str, folder: Path, *, tells: bool = False) -> Runner:
+        """Open the store at ``url`` and register what is deployed there.
+
+        ``folder`` is for the code of versions; ``tells`` shows whoever asks what a Worker's `fetch` raised.
+        """
         store = await stores.connect(url)
-        runner = cls(store, folder, await store.position())
-        await runner._versions.restore(runner.now())
+        try:
+            runner = cls(store, folder, await store.position(), tells=tells)
+            await runner._versions.restore(runner.now())
+        except BaseException:
+            await store.close()
+            raise
         return runner
 
     def execute(self) -> None:
@@ -68,6 +84,7 @@ class Runner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.admission.close()
         await self.fleet.close()
         await self.notes.close()
         await self.store.close()
@@ -129,15 +146,16 @@ class Runner:
         began = time.perf_counter()
         status = 500
         try:
-            answer = await self._fetch(worker, request)
+            answer = self._shown(await self._fetch(worker, request))
             status = answer.status
+        except InvalidInput:
+            status = 404
+            raise
+        except LinkError:
+            status = 503
+            raise
         finally:
-            took_ms = round((time.perf_counter() - began) * 1000)
-            path = urlsplit(request.url).path
-            text = f"{request.method} {path} {status} ({took_ms}ms)"
-            detail: dict[str, object] = {"method": request.method, "path": path, "status": status, "ms": took_ms}
-            level = "error" if status >= 500 else "info"
-            self.notes.add(facts.Logged(level, text, self.now(), detail, source="request"))
+            self._log(request, status, round((time.perf_counter() - began) * 1000))
         return answer
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -160,9 +178,27 @@ class Runner:
         current = self.registry.current
         build = next(iter(current.values()), None) if worker is None else current.get(worker)
         if build is None:
-            raise InvalidInput("there is no such Worker here") if worker else LinkError("the code is not loaded")
+            if worker is None:
+                raise LinkError("the code is not loaded")
+            raise InvalidInput("there is no such Worker here")
         peer = await self.fleet.peer(build.version)
         return await peer.fetch(request)
+
+    def _shown(self, answer: HttpAnswer) -> HttpAnswer:
+        """Hide from strangers what a handler raised; its traceback is in the log."""
+        headers = [(name, value) for name, value in answer.headers if name.lower() != RAISED]
+        if len(headers) == len(answer.headers):
+            return answer
+        body = answer.body if self._tells else SORRY
+        return msgspec.structs.replace(answer, headers=headers, body=body)
+
+    def _log(self, request: HttpRequest, status: int, took_ms: int) -> None:
+        path = urlsplit(request.url).path
+        phrase = f" {HTTPStatus(status).phrase}" if status in _STATUSES else ""
+        text = f"{request.method} {path} {status}{phrase} ({took_ms}ms)"
+        detail: dict[str, object] = {"method": request.method, "path": path, "status": status, "ms": took_ms}
+        level = "error" if status >= 500 else "info"
+        self.notes.add(facts.Logged(level, text, self.now(), detail, source="request"))
 
     async def _tidy(self) -> None:
         while True:

@@ -81,7 +81,9 @@ class Terminal:
                 where,
                 line.message,
                 f"({lines.span(took)})" if isinstance(took, int) and line.kind == "settled" else "",
-                json.dumps(detail, ensure_ascii=False, default=str) if detail and line.kind == "logged" else "",
+                json.dumps(detail, ensure_ascii=False, default=str)
+                if detail and line.kind == "logged"
+                else "",
             )
             if part
         )

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wflow.bundle import manifest as manifests
 from wflow.bundle import unpack
-from wflow.errors import InvalidInput, LoadError
+from wflow.errors import InvalidInput, LinkError, LoadError
 from wflow.runner.peer import Peer
 from wflow.runner.registry import Build
 from wflow.stores.store import Cell
 from wflow.wire.types import Version
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wflow.link import frames
     from wflow.runner.registry import Registry
     from wflow.stores.store import Store
@@ -27,6 +29,8 @@ WORKERS: Final = "workers"
 """The space of cells that says which version of a Worker is current."""
 BUNDLES: Final = "bundles"
 """The space of bundles by version id; their meta is the Version."""
+
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Versions:
@@ -40,9 +44,15 @@ class Versions:
         self._deploying = asyncio.Lock()
 
     async def restore(self, now: int) -> None:
-        """Register what was current when the runner stopped."""
+        """Register what was current when the runner stopped, and retired workflows that have instances."""
         for version in await self.current(now):
-            self._registry.activate(await self._build(version, now))
+            history = await self._read(_space(version.worker), now)
+            since = {name: one.created_at for one in reversed(history) for name in one.workflows}
+            self._registry.activate(await self._build(version, now), since=since)
+            for name in since.keys() - set(version.workflows):
+                last = next(one for one in reversed(history) if name in one.workflows)
+                await self._retire(name, last, since[name], now)
+        await self._sweep(now)
 
     async def current(self, now: int) -> list[Version]:
         """Read the current version of every Worker."""
@@ -67,7 +77,9 @@ class Versions:
         build = self._registry.builds[version] = await self._build(found, now)
         return build
 
-    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, now: int) -> Version:
+    async def deploy(
+        self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, now: int
+    ) -> Version:
         """Take a bundle in, try its import in a process of its own, keep it, and make it current.
 
         Raises BundleError, InvalidInput for a name that is another Worker's, LoadError with the user's traceback;
@@ -104,12 +116,32 @@ class Versions:
         if manifest.name != worker:
             raise InvalidInput(f"the bundle is of {manifest.name!r}, and was sent for {worker!r}")
         for entry in manifest.workflows:
-            owner = self._registry.find(entry.name)
-            if owner is not None and owner.script_name != worker:
+            owner = self._registry.owner(entry.name)
+            if owner not in {None, worker}:
                 raise InvalidInput(
-                    f"workflow {entry.name!r} belongs to the Worker {owner.script_name!r} on this runner",
+                    f"workflow {entry.name!r} belongs to the Worker {owner!r} on this runner",
                     hint="names of workflows are unique on a runner; choose another one in the config",
                 )
+
+    async def _retire(self, name: str, last: Version, since: int, now: int) -> None:
+        if self._registry.find(name) is not None or not await self._store.counts(name):
+            return
+        manifest = await asyncio.to_thread(unpack.read_manifest, await self._bundle(last, now))
+        entry = next(entry for entry in manifest.workflows if entry.name == name)
+        self._registry.retire(last, entry, since=since)
+
+    async def _sweep(self, now: int) -> None:
+        """Remove the folders of deploys that came to nothing because the runner was killed."""
+        if not self._folder.is_dir():
+            return
+        known: set[str] = set()
+        last = ""
+        while page := await self._store.scan(BUNDLES, now=now, after=last):
+            known.update(cell.key for cell in page)
+            last = page[-1].key
+        for folder in list(self._folder.iterdir()):
+            if _ID.fullmatch(folder.name) and folder.name not in known:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _keep(self, version: Version, bundle: bytes) -> None:
         raw = msgspec.json.encode(version)
@@ -123,15 +155,18 @@ class Versions:
 
     async def _build(self, version: Version, now: int) -> Build:
         root = self._folder / version.id / "code"
-        cells = await self._store.read(BUNDLES, [version.id], now=now)
-        if version.id not in cells:
-            raise LoadError(f"the bundle of version {version.id} is gone")
-        bundle = cells[version.id].value
+        bundle = await self._bundle(version, now)
         if root.exists():
             manifest = await asyncio.to_thread(unpack.read_manifest, bundle)
         else:
             manifest = await asyncio.to_thread(unpack.unpack, bundle, root, expected=version.digest)
         return self._laid_out(version, manifest)
+
+    async def _bundle(self, version: Version, now: int) -> bytes:
+        cells = await self._store.read(BUNDLES, [version.id], now=now)
+        if version.id not in cells:
+            raise LoadError(f"the bundle of version {version.id} is gone")
+        return cells[version.id].value
 
     def _laid_out(self, version: Version, manifest: manifests.Manifest) -> Build:
         scratch = self._folder / version.id / "work"
@@ -157,8 +192,11 @@ async def _try(build: Build) -> None:
     try:
         await peer.start(build.folder)
         await peer.load(build)
+    except LinkError as gone:
+        raise LoadError(gone.message, hint=gone.hint) from gone
     finally:
         peer.kill()
+        await peer.gone()
 
 
 class _Nobody:

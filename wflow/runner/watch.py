@@ -16,7 +16,18 @@ SETTLE_MS: Final = 50
 STEP_MS: Final = 10
 CONFIGS: Final = frozenset({"wflow.toml", "wrangler.toml", "wrangler.json", "wrangler.jsonc"})
 SKIPPED: Final = frozenset(
-    {".git", ".hg", ".svn", ".wflow", ".wrangler", ".venv", "venv", "node_modules", "__pycache__", "site-packages"}
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".wflow",
+        ".wrangler",
+        ".venv",
+        "venv",
+        "node_modules",
+        "__pycache__",
+        "site-packages",
+    }
 )
 
 
@@ -42,6 +53,11 @@ async def changes(root: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]:
         return concerns(Path(path), root)
 
     async for found in awatch(
-        root, watch_filter=wanted, debounce=SETTLE_MS, step=STEP_MS, stop_event=stop, ignore_permission_denied=True
+        root,
+        watch_filter=wanted,
+        debounce=SETTLE_MS,
+        step=STEP_MS,
+        stop_event=stop,
+        ignore_permission_denied=True,
     ):
         yield {Path(path) for _, path in found}

@@ -19,6 +19,7 @@ BIGGEST: Final = 2**62
 """Beyond every key, position and instant that a store can hold."""
 
 _DIGITS = re.compile(r"[0-9]{1,19}")
+_ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}.{0,30}")
 _SPAN = re.compile(r"([0-9]{1,12})(ms|s|m|h|d|w)")
 _SPANS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False, "": False}
@@ -70,7 +71,7 @@ def moment(query: QueryParams, name: str, *, now: int) -> int | None:
     if span := _SPAN.fullmatch(given):
         return max(0, now - int(span[1]) * _SPANS_MS[span[2]])
     try:
-        instant = datetime.fromisoformat(given)
+        instant = datetime.fromisoformat(given if _ISO.fullmatch(given) else "")
         return max(0, round(instant.replace(tzinfo=instant.tzinfo or UTC).timestamp() * 1_000))
     except (ValueError, OverflowError):
         raise InvalidInput(

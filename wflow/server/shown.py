@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wflow.engine import retry, status, values
+from wflow.engine import status, values
 from wflow.engine.outcome import Failure
-from wflow.engine.steps.do import Do
+from wflow.engine.retry import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,10 @@ _KINDS: Final = {"do": "step"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = 253_402_300_799_999
 _SUCCESS: Final = {status.COMPLETE: True, status.ERRORED: False, status.TERMINATED: False}
-_DEFAULT_CONFIG: Final = Do("", retry.Retry()).describe()
+_DEFAULT_CONFIG: Final[Shown] = {
+    "retries": {"limit": DEFAULT.limit, "delay": DEFAULT.delay_ms, "backoff": DEFAULT.backoff},
+    "timeout": DEFAULT.timeout_ms,
+}
 
 
 def moment(at: int | None) -> str | None:

@@ -29,9 +29,20 @@ class Writer:
     without it, so that one poison operation never takes its neighbours along.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, after_commit: Callable[[], None]) -> None:
-        """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction."""
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        position: Callable[[], int],
+        after_commit: Callable[[int], None],
+    ) -> None:
+        """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction.
+
+        It gets the ``position`` as it was when that transaction ended: by the time it is called, the thread may
+        be in the middle of the next one, of which nobody may read yet.
+        """
         self._connection = connection
+        self._position = position
         self._after_commit = after_commit
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -62,7 +73,7 @@ class Writer:
                 _transact(self._connection, jobs)
                 if self._loop.is_closed():
                     return  # nobody is left to hear of it, or to ask for more
-                self._loop.call_soon_threadsafe(self._answer, jobs)
+                self._loop.call_soon_threadsafe(self._answer, jobs, self._position())
             if last:
                 return
 
@@ -80,7 +91,7 @@ class Writer:
                 return jobs, False
         return jobs, True
 
-    def _answer(self, jobs: list[_Job]) -> None:
+    def _answer(self, jobs: list[_Job], position: int) -> None:
         for job in jobs:
             if job.future.done():
                 continue
@@ -88,7 +99,7 @@ class Writer:
                 job.future.set_result(job.result)
             else:
                 job.future.set_exception(job.error)
-        self._after_commit()
+        self._after_commit(position)
 
 
 class _Job:

@@ -67,7 +67,7 @@ class SqliteStore:
         self._told: list[Callable[[int], None]] = []
         self._last_told = self._counters.position
         self._closed = False
-        self._writer = Writer(self._db, after_commit=self._tell)
+        self._writer = Writer(self._db, position=lambda: self._counters.position, after_commit=self._tell)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wflow-read")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -212,8 +212,7 @@ class SqliteStore:
             connection.close()
         self._lock.close()
 
-    def _tell(self) -> None:
-        position = self._counters.position
+    def _tell(self, position: int) -> None:
         if position != self._last_told:
             self._last_told = position
             for told in self._told:

@@ -63,13 +63,14 @@ def command(
     begun = perf_counter()
     with remote.connect_as(login) as api:
         version = api.scripts.deploy(manifest.name, packed.data, digest=manifest.digest, message=message)
-        workers = api.scripts.list()
-    if json:
-        output.payload(version)
-        return
-    output.data(f"Uploaded {manifest.name} ({perf_counter() - begun:.2f} sec)")
+        took_s = perf_counter() - begun
+        if json:
+            output.payload(version)
+            return
+        alone = len(api.scripts.list()) == 1
+    output.data(f"Uploaded {manifest.name} ({took_s:.2f} sec)")
     output.data(f"Deployed {manifest.name} triggers")
-    output.data(f"  {_url(login.url, manifest.name, alone=len(workers) == 1)}")
+    output.data(f"  {_url(login.url, manifest.name, alone=alone)}")
     for workflow in manifest.workflows:
         output.data(f"  workflow: {workflow.name}")
     output.data(f"Current Version ID: {version['id']}")

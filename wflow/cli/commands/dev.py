@@ -18,49 +18,50 @@ curl -X POST http://localhost:8787/
 """
 
 
+Port = Annotated[
+    int | None,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65_535,
+        metavar="PORT",
+        help="Listen here, or on the next free port.",
+        show_default="8787, or `[dev] port`",
+    ),
+]
+Ip = Annotated[
+    str | None,
+    typer.Option(
+        "--ip", metavar="ADDRESS", help="Listen on this address.", show_default="localhost, or `[dev] ip`"
+    ),
+]
+PersistTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--persist-to", metavar="FOLDER", help="Keep the session's state here.", show_default=".wflow/state"
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="KEY:VALUE", help="Set a variable of `env`; may be repeated."),
+]
+Interactive = Annotated[
+    bool | None,
+    typer.Option(
+        "--show-interactive-dev-session/--no-show-interactive-dev-session",
+        help="Offer hotkeys; without a terminal there are none.",
+    ),
+]
+
+
 def command(
     *,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65_535,
-            metavar="PORT",
-            help="Listen here, or on the next free port.",
-            show_default="8787, or `[dev] port`",
-        ),
-    ] = None,
-    ip: Annotated[
-        str | None,
-        typer.Option(
-            "--ip",
-            metavar="ADDRESS",
-            help="Listen on this address.",
-            show_default="localhost, or `[dev] ip`",
-        ),
-    ] = None,
-    persist_to: Annotated[
-        Path | None,
-        typer.Option(
-            "--persist-to",
-            metavar="FOLDER",
-            help="Keep the session's state here.",
-            show_default=".wflow/state",
-        ),
-    ] = None,
+    port: Port = None,
+    ip: Ip = None,
+    persist_to: PersistTo = None,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to print.")] = "info",
-    var: Annotated[
-        list[str] | None,
-        typer.Option("--var", metavar="KEY:VALUE", help="Set a variable of `env`; may be repeated."),
-    ] = None,
-    interactive: Annotated[
-        bool | None,
-        typer.Option(
-            "--show-interactive-dev-session/--no-show-interactive-dev-session",
-            help="Offer hotkeys; without a terminal there are none.",
-        ),
-    ] = None,
+    var: Variables = None,
+    interactive: Interactive = None,
     environment: Environment = None,
     config: Config = None,
 ) -> None:

@@ -139,7 +139,7 @@ async def send_event(call: Call) -> Answer:
     payload = values.encode(await bodies.json(call.request))
     instance = await _instance(call)
     await call.host.send_event(instance.workflow, instance.id, type_, payload)
-    return Answer(result={})
+    return Answer(result={"instance_id": instance.id, "timestamp": shown.moment(call.host.now())})
 
 
 def _wanted(body: object, where: str = "") -> Wanted:

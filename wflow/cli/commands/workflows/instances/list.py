@@ -19,6 +19,9 @@ Status = Literal[
     "queued", "running", "waiting", "waitingForPause", "paused", "errored", "terminated", "complete"
 ]
 
+_VERSION_CHARS = 8
+"""Enough to tell versions apart; `--json` has all of it."""
+
 
 def command(
     name: Workflow,
@@ -43,7 +46,7 @@ def command(
             [
                 (
                     each["id"],
-                    each["version_id"],
+                    each["version_id"][:_VERSION_CHARS],
                     when.local(each["created_on"]),
                     when.local(each["modified_on"]),
                     each["status"],
