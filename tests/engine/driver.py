@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from wflow.engine.steps import Step
 
 
+ROUNDS = 10_000
+
 # -- programs ---------------------------------------------------------------------------------------------
 
 
@@ -128,9 +130,13 @@ class Process:
     def run(self) -> object:
         """Play until the code returns."""
         self.replay()
-        while not self._finished:
+        for _ in range(ROUNDS):
+            if self._finished:
+                break
             self._pass_time()
             self._settle_down()
+        else:
+            raise AssertionError("the program never comes to its end")
         if not self.machine.ended:
             self.machine.move(Moved("complete", self._world.now))
             self._commit()
@@ -234,7 +240,7 @@ class Process:
     def _outcome(self, key: str, attempt: int) -> Outcome:
         call = self._calls[key]
         if attempt > call.failures:
-            return Ok(key.encode())
+            return Ok(call.name.encode())
         return Err(Failure("Boom", key, retryable=not call.fatal))
 
     def _commit(self) -> bool:

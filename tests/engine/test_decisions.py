@@ -223,15 +223,15 @@ TEN_STEPS = Seq(
 )
 EXPECTED = (
     None,
-    ("value", b"fetch-1"),
-    ("value", b"charge-1"),
+    ("value", b"fetch"),
+    ("value", b"charge"),
     ("value", b"\xc0"),
-    (("value", b"a-1"), ("value", b"b-1"), ("event", 1)),
+    (("value", b"a"), ("value", b"b"), ("event", 1)),
     None,
-    (1, ("value", b"quick-1")),
+    (1, ("value", b"quick")),
     ("error", "Boom"),
     ("value", b"\xc0"),
-    ("value", b"store-1"),
+    ("value", b"store"),
     None,
 )
 APPENDS = 17

@@ -96,6 +96,13 @@ def test_the_recorded_time_of_the_retry_holds_after_a_crash():
     play.at(1_000) << Run(2, MINUTES_10)
 
 
+def test_an_attempt_that_lasted_and_failed_was_not_interrupted():
+    play = Play(Do("charge", Retry(delay_ms=1_000)))
+    play << Run(1, MINUTES_10)
+    play.lasts() >> BOOM
+    play.crash() << Park(1_000)
+
+
 def test_a_changed_delay_does_not_move_a_retry_that_is_recorded():
     play = Play(Do("charge", Retry(delay_ms=1_000)))
     play << Run(1, MINUTES_10) >> BOOM << Park(1_000)

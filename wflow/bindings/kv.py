@@ -23,6 +23,17 @@ LIST_LIMIT: Final = 1_000
 TYPES: Final = ("text", "json", "bytes")
 
 
+class Listing(View):
+    """A page of keys: ``keys``, ``list_complete``, and the ``cursor`` of the next page."""
+
+    __slots__ = ()
+
+    @property
+    def keys(self) -> Any:  # type: ignore[override]
+        """The keys of the page; a dict's own method is hidden, since this is what Cloudflare calls them."""
+        return self["keys"]
+
+
 class KV:
     """A namespace; every method is a coroutine, and raises InvalidInput or TooLarge with the limit in the message."""
 
@@ -55,8 +66,8 @@ class KV:
     ) -> None:
         """Keep text or bytes; the last write wins.
 
-        ``expiration`` is in seconds since 1970, ``expiration_ttl`` in seconds from now, 60 at least; ``metadata`` is any JSON of
-        at most 1,024 bytes.
+        ``expiration`` is in seconds since 1970, ``expiration_ttl`` in seconds from now, 60 at least; ``metadata`` is
+        any JSON of at most 1,024 bytes.
         """
         if not isinstance(value, (str, bytes, bytearray, memoryview)):
             raise InvalidInput(

@@ -10,7 +10,7 @@ Row = tuple[int, int, int, int, bytes]
 """One fact for the journal: instance, seq, tag, at, the encoded fact."""
 
 
-class Rested(msgspec.Struct, frozen=True, array_like=True, tag_field="change", tag=1):
+class Rested(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=1):
     """Nothing can happen before ``wake_at``, or before an event of a type in ``awaits``."""
 
     instance: int
@@ -19,7 +19,7 @@ class Rested(msgspec.Struct, frozen=True, array_like=True, tag_field="change", t
     awaits: list[str]
 
 
-class Ended(msgspec.Struct, frozen=True, array_like=True, tag_field="change", tag=2):
+class Ended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=2):
     """The instance is over: ``status`` is an ended one, with an encoded output or a failure."""
 
     instance: int
@@ -29,7 +29,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag_field="change", ta
     failure: Failure | None = None
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True, tag_field="change", tag=3):
+class Held(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=3):
     """The engine pauses the instance: its code diverged from its journal."""
 
     instance: int

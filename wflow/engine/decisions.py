@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from wflow.engine.outcome import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True, gc=False):
     """The step is over; this outcome is now a fact."""
 
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, gc=False):
     """Call the user's function now."""
 
     attempt: int
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Park:
+class Park(msgspec.Struct, frozen=True, gc=False):
     """Nothing can happen before this instant, or before this event arrives."""
 
     until: int

@@ -44,10 +44,9 @@ class Events:
     def give_back(self, number: int) -> None:
         """Note that a step that took it was given up: it waits again, unless a fact names a later taker."""
         self._takers[number] -= 1
-        if not self._takers[number]:
-            type_ = self._known[number].type
-            same = (event for event in self._known.values() if event.type == type_)
-            self._waiting[type_] = deque(event for event in same if not self._takers[event.event])
+        type_ = self._known[number].type
+        same = (event for event in self._known.values() if event.type == type_)
+        self._waiting[type_] = deque(event for event in same if not self._takers[event.event])
 
     def seen(self, number: int) -> Received:
         """Hand it to the code; from here on only its number is remembered."""

@@ -13,7 +13,7 @@ import msgspec
 from wflow.engine.outcome import Failure, Outcome
 
 
-class Opened(msgspec.Struct, frozen=True, tag=1, tag_field="fact", array_like=True):
+class Opened(msgspec.Struct, frozen=True, gc=False, tag=1, tag_field="fact", array_like=True):
     """The code asked for a step that will take a while; ``detail`` is what the kind wants shown of it."""
 
     key: str
@@ -23,7 +23,7 @@ class Opened(msgspec.Struct, frozen=True, tag=1, tag_field="fact", array_like=Tr
     detail: dict[str, object] = {}
 
 
-class Tried(msgspec.Struct, frozen=True, tag=2, tag_field="fact", array_like=True):
+class Tried(msgspec.Struct, frozen=True, gc=False, tag=2, tag_field="fact", array_like=True):
     """An attempt began (the first is 1)."""
 
     key: str
@@ -31,7 +31,7 @@ class Tried(msgspec.Struct, frozen=True, tag=2, tag_field="fact", array_like=Tru
     at: int
 
 
-class Failed(msgspec.Struct, frozen=True, tag=3, tag_field="fact", array_like=True):
+class Failed(msgspec.Struct, frozen=True, gc=False, tag=3, tag_field="fact", array_like=True):
     """An attempt failed; ``retry_at`` is when the next may begin, None when there is none."""
 
     key: str
@@ -42,7 +42,7 @@ class Failed(msgspec.Struct, frozen=True, tag=3, tag_field="fact", array_like=Tr
     retry_at: int | None = None
 
 
-class Settled(msgspec.Struct, frozen=True, tag=4, tag_field="fact", array_like=True):
+class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", array_like=True):
     """The step is over. It tells all of a step that succeeded at once, so that such a step is one row.
 
     ``event`` names the Received fact whose event the step consumed.
@@ -60,7 +60,7 @@ class Settled(msgspec.Struct, frozen=True, tag=4, tag_field="fact", array_like=T
     detail: dict[str, object] = {}
 
 
-class Received(msgspec.Struct, frozen=True, tag=5, tag_field="fact", array_like=True):
+class Received(msgspec.Struct, frozen=True, gc=False, tag=5, tag_field="fact", array_like=True):
     """An event entered the instance; ``payload`` is an encoded value, ``sent_at`` when it was accepted."""
 
     event: int
@@ -70,7 +70,7 @@ class Received(msgspec.Struct, frozen=True, tag=5, tag_field="fact", array_like=
     at: int
 
 
-class Moved(msgspec.Struct, frozen=True, tag=6, tag_field="fact", array_like=True):
+class Moved(msgspec.Struct, frozen=True, gc=False, tag=6, tag_field="fact", array_like=True):
     """The instance's status changed; the last one carries the output or the failure."""
 
     status: str
@@ -80,7 +80,7 @@ class Moved(msgspec.Struct, frozen=True, tag=6, tag_field="fact", array_like=Tru
     detail: dict[str, object] = {}
 
 
-class Logged(msgspec.Struct, frozen=True, tag=7, tag_field="fact", array_like=True):
+class Logged(msgspec.Struct, frozen=True, gc=False, tag=7, tag_field="fact", array_like=True):
     """A log line, of workflow code (then ``step`` is empty) or of anything else that wants to be tailed.
 
     ``detail`` holds the structured values; ``source`` says where the line came from: workflow, step, request,

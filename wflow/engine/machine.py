@@ -22,9 +22,10 @@ race among steps, timers and events has the same winner for ever.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from wflow.engine import names
 from wflow.engine.decisions import Decision, Park, Settle
@@ -44,8 +45,7 @@ _WORKFLOW: Final = "workflow"
 """The source of log lines that come again with every replay."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, gc=False):
     """An outcome that the code may see now; ``event`` is what a wait consumed."""
 
     key: str
@@ -171,7 +171,6 @@ class Machine:
         past = self._pasts[key]
         past.attempt = attempt
         past.began_at = now
-        past.running = True
         past.interrupted = False
 
     def report(self, key: str, outcome: Outcome, now: int) -> None:
@@ -179,7 +178,6 @@ class Machine:
         past = self._pasts.get(key)
         if past is None or past.settled:
             return
-        past.running = False
         if isinstance(outcome, Ok):
             self._settle(past, outcome, now)
             return
@@ -205,7 +203,7 @@ class Machine:
             if past is None or past.settled:
                 continue
             self._tell_opened(past)
-            if past.running and past.told <= past.attempt:
+            if past.told <= past.attempt:
                 past.told = past.attempt + 1
                 self._append(Tried(key, past.attempt, past.began_at))
 
@@ -275,7 +273,6 @@ class Machine:
             past = self._pasts[earlier]
             past.event = event
             decision = self._steps[earlier].decide(past, now)
-            past.event = None
             if isinstance(decision, Settle) and isinstance(decision.outcome, Ok):
                 event = next(left, None)
         return event

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True):
+class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An exception as the journal keeps it.
 
     ``name`` is what people see (a NonRetryableError may carry its own), ``path`` is ``module:qualname`` of
@@ -21,13 +21,13 @@ class Failure(msgspec.Struct, frozen=True, array_like=True):
     retryable: bool = True
 
 
-class Ok(msgspec.Struct, frozen=True, tag=0, tag_field="end", array_like=True):
+class Ok(msgspec.Struct, frozen=True, gc=False, tag=0, tag_field="end", array_like=True):
     """The step gave a value (encoded by `wflow.engine.values`)."""
 
     value: bytes = b"\xc0"
 
 
-class Err(msgspec.Struct, frozen=True, tag=1, tag_field="end", array_like=True):
+class Err(msgspec.Struct, frozen=True, gc=False, tag=1, tag_field="end", array_like=True):
     """The step failed."""
 
     failure: Failure

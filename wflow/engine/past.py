@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from wflow.engine.facts import Received
 from wflow.engine.outcome import Failure, Outcome
 
 
-@dataclass(slots=True)
-class Past:
+class Past(msgspec.Struct, gc=False):
     """What has happened to one step so far.
 
     ``attempt`` is the number of the last attempt that began, ``failure`` the error of the last one that
@@ -27,8 +26,6 @@ class Past:
     retry_at: int | None = None
     interrupted: bool = False
     event: Received | None = None
-    running: bool = False
-    """An attempt is under way in this process."""
     told: int = 0
     """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
     asked: bool = False

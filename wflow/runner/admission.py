@@ -1,4 +1,4 @@
-"""Admission: who may run. Slots are counted from live claims; due instances go before queued ones, first in, first out."""
+"""Admission: who may run. Slots are counted from live claims; due instances go first, then queued ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
-from wflow.errors import LinkError, StoreError, WflowError
+from wflow.errors import LinkError, LoadError, StoreError, WflowError
 from wflow.link import frames
 from wflow.runner.fleet import give_back, turn_of
 
@@ -31,7 +31,7 @@ STORE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
 class Admission:
-    """Claims instances as slots are free and hands them to the fleet. `freed`, `due` and `wake` tell it when to look."""
+    """Claims instances as slots are free and hands them to the fleet; whoever knows tells it when to look."""
 
     def __init__(self, control: Control, registry: Registry, *, ceiling: int = names.RUNNING) -> None:
         """Bound what runs at once on this runner to ``ceiling``; `run` does the work."""
@@ -217,12 +217,8 @@ class Admission:
             if events is None:
                 self.freed(claim.workflow)
                 continue
-            try:
-                # A dev session's code may have lost a workflow since the instance was claimed.
-                if claim.workflow not in declared:
-                    raise LinkError("the code no longer has the workflow")
-                peer.send(frames.Play([turn]))
-            except LinkError:
+            # A dev session's code may have lost a workflow since the instance was claimed.
+            if claim.workflow not in declared or not _sent(peer, turn):
                 stays.append(claim)
                 continue
             peer.holds[claim.key] = claim
@@ -256,11 +252,10 @@ class Admission:
             delay_ms = BROKEN_MS[min(times, len(BROKEN_MS) - 1)]
             until = now + delay_ms
             self._broken[version] = (until, times + 1)
-            fleet.tell(
-                "error",
-                f"version {version} cannot be run: {_told(broken)}; its instances wait, next try in {delay_ms // 1000} s",
-            )
-        # What the current version has is not claimed before `until`, and can go on at once when that is mended.
+            again = f"next try in {delay_ms // 1000} s"
+            trace = broken.trace if isinstance(broken, LoadError) else ""
+            fleet.tell("error", f"version {version} cannot be run, {again}: {_told(broken)}", trace=trace)
+        # What is the current version's is not claimed before `until`, and goes on at once when it is mended.
         current = {one.name for one in self._registry.workflows() if one.version == version}
         await self._give_back([claim for claim in claims if claim.workflow in current], 0)
         await self._give_back([claim for claim in claims if claim.workflow not in current], until - now)
@@ -273,6 +268,15 @@ class Admission:
         for claim in claims:
             self.freed(claim.workflow)
             self.due(claim.workflow, at)
+
+
+def _sent(peer: Peer, turn: frames.Turn) -> bool:
+    """Hand a turn over; a journal that is too long for a frame stays here, and takes no others along."""
+    try:
+        peer.send(frames.Play([turn]))
+    except LinkError:
+        return False
+    return True
 
 
 def _told(broken: Exception) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from wflow import __version__
@@ -14,16 +15,17 @@ from wflow.config.load import load
 from wflow.config.secrets import dev_vars
 from wflow.errors import LoadError, WflowError
 from wflow.runner import address, hotkeys, watch
-from wflow.runner.listen import TRIES, bind, serving
+from wflow.runner.listen import TRIES, bind, closing, serving
 from wflow.runner.project import VERSION, build_of
 from wflow.runner.runner import Runner
-from wflow.runner.serve import following, stop_signal
+from wflow.runner.serve import following, stop_signal, until
 from wflow.runner.terminal import Terminal
 from wflow.runner.url import url_of
 from wflow.server import app, front
 from wflow.server.auth import LoopbackAuth
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from wflow.runner.peer import Peer
     from wflow.runner.registry import Build
 
+SHOWN: Final = 3
+"""Files that are named when they have changed; the others are counted."""
 KINDS: Final = {"kv": "KV Namespace", "workflow": "Workflow"}
 
 
@@ -56,39 +60,45 @@ class _Session:
         stopped = stop_signal()
         options, terminal = self._options, self._terminal
         state = options.persist_to or self._project.root / ".wflow" / "state"
-        sockets = bind(options.ip, options.port, tries=TRIES)
-        self._runner = runner = await Runner.open(f"sqlite://{state}", state / "versions")
-        try:
-            terminal.say(f"wflow {__version__}\n{'─' * 40}")
+        with closing(bind(options.ip, options.port, tries=TRIES)) as sockets:
+            self._runner = runner = await Runner.open(f"sqlite://{state}", state / "versions", tells=True)
+            try:
+                terminal.say(f"wflow {__version__}\n{'─' * 40}")
+                async with following(runner, terminal):
+                    await until(stopped, self._run(sockets, stopped))
+            finally:
+                if self._spare is not None:
+                    self._spare.cancel()
+                    await asyncio.gather(self._spare, return_exceptions=True)
+                await runner.close()
+
+    async def _run(self, sockets: list[socket.socket], stopped: asyncio.Event) -> None:
+        """Load the code, answer, and reload at every change; one during a reload is taken up after it."""
+        url, names = url_of(self._options.ip, sockets), frozenset({self._options.ip.lower()})
+        dev = app.build(self._runner, auth=LoopbackAuth(names=names), front=front.DEV)
+        async with aclosing(watch.changes(self._project.path)) as changes:
+            await anext(changes)
             build = self._read()
             self._show_bindings(build)
             self._warm()
-            terminal.say("⎔ Starting local server...")
-            names = frozenset({options.ip.lower()})
-            dev = app.build(runner, auth=LoopbackAuth(names=names), front=front.DEV)
-            async with serving(dev, sockets), following(runner, terminal):
-                with runner.holding_requests():
-                    await self._swap(build)
-                runner.execute()
-                url = url_of(options.ip, sockets)
+            self._terminal.say("⎔ Starting local server...")
+            # Who comes before the code is there waits in the sockets' backlog.
+            await self._swap(build)
+            async with serving(dev, sockets):
+                self._runner.execute()
                 self._announce(url)
-                with address.announced(self._project.root, url), self._keys(url, stopped):
-                    await self._watch(stopped)
-                terminal.say("⎔ Shutting down local server...")
-        finally:
-            if self._spare is not None:
-                self._spare.cancel()
-            await runner.close()
-
-    async def _watch(self, stopped: asyncio.Event) -> None:
-        """Reload at every change; a change that comes during a reload is taken up after it."""
-        async for paths in watch.changes(self._project.root, stopped):
-            await self._reload(paths)
+                try:
+                    with address.announced(self._project.root, url), self._keys(url, stopped):
+                        async for paths in changes:
+                            await self._reload(paths)
+                finally:
+                    self._terminal.say("⎔ Shutting down local server...")
 
     async def _reload(self, paths: set[Path]) -> None:
         began = time.perf_counter()
-        shown = ", ".join(sorted(str(path.relative_to(self._project.root)) for path in paths))
-        self._terminal.say(f"⎔ Reloading local server... ({shown})")
+        shown = sorted(str(path.relative_to(self._project.root)) for path in paths)
+        more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+        self._terminal.say(f"⎔ Reloading local server... ({', '.join(shown[:SHOWN])}{more})")
         with self._runner.holding_requests():
             try:
                 options = self._options
@@ -130,7 +140,7 @@ class _Session:
             self._warm()
         runner.registry.activate(build)
         runner.fleet.replace(VERSION, peer)
-        runner.admission.wake()
+        runner.admission.mended(VERSION)
         return True
 
     def _warm(self) -> None:

@@ -1,4 +1,4 @@
-"""The feed: wakes whoever follows the store's records when there are new ones. What they are, each reads for itself."""
+"""The feed: wakes whoever follows the store's records when there are new ones; each reads them for itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATIENCE_S: Final = 10.0
 
 
 class Feed:
-    """Nothing is queued for anybody: a slow follower costs nothing and misses nothing, it reads on from its position."""
+    """Nothing is queued for anybody: a slow follower costs nothing and misses nothing, as it reads itself."""
 
     def __init__(self, position: int) -> None:
         """Start at the store's last position."""

@@ -1,4 +1,4 @@
-"""The fleet: a runtime process for each version that has work to do, and what they say carried to where it belongs."""
+"""The fleet: a runtime process for each version that has work, and what they say carried where it belongs."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class Releases(Protocol):
     """Who hears that slots are free and instances due: admission."""
 
     def freed(self, workflow: str) -> None:
-        """A claim ended."""
+        """Hear that a claim ended."""
         ...
 
     def due(self, workflow: str, at: int) -> None:
-        """An instance wants to go on at an instant."""
+        """Hear that an instance wants to go on at an instant."""
         ...
 
     def recalled(self, instance: int) -> None:
-        """A claim is over that no runtime has."""
+        """Hear that a claim is over that no runtime has."""
         ...
 
 
@@ -65,7 +65,7 @@ class Builds(Protocol):
 
 
 class Fleet:
-    """Runtimes by version. What a runtime commits goes to the store, what it calls to a binding's provider."""
+    """Runtimes by version. What they commit goes to the store, what they call to a binding's provider."""
 
     def __init__(self, control: Control, builds: Builds, notes: Notes, releases: Releases) -> None:
         """Make an empty fleet on the running loop."""
@@ -150,9 +150,10 @@ class Fleet:
         else:
             self._releases.recalled(instance)
 
-    def tell(self, level: str, text: str) -> None:
+    def tell(self, level: str, text: str, *, trace: str = "") -> None:
         """Log a line of the runner's own."""
-        self._notes.add(facts.Logged(level, text, self._control.now(), source="runner"))
+        detail: dict[str, object] = {"trace": trace} if trace else {}
+        self._notes.add(facts.Logged(level, text, self._control.now(), detail, source="runner"))
 
     async def close(self) -> None:
         """End every runtime: claims are given back, what is on disk is all there is."""
@@ -172,7 +173,7 @@ class Fleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # -- what runtimes say -------------------------------------------------------------------------------------
+    # -- what runtimes say -----------------------------------------------------------------------------------
 
     def heard(self, peer: Peer, message: frames.ToRunner) -> None:
         """Carry a message to where it belongs."""
@@ -213,7 +214,7 @@ class Fleet:
         try:
             refused = await self._store.append(batch)
         except WflowError as broken:
-            # The runtime's memory is now ahead of the disk: it goes, and its instances start from what is on disk.
+            # The runtime's memory is now ahead of the disk: it goes, and its instances start from the disk.
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
@@ -264,11 +265,7 @@ class Fleet:
     async def _call(self, peer: Peer, call: frames.Call) -> None:
         assert peer.build is not None
         try:
-            found = next((one for one in declared(peer.build.manifest) if one.name == call.binding), None)
-            module = None if found is None else catalogue.find(bindings, found.kind)
-            if found is None or module is None:
-                raise InvalidInput(f"this version has no binding {call.binding!r}")
-            value = await module.serve(self._control, found.target, call.method, values.decode(call.args))
+            value = await self._served(peer.build, call)
             raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
         except WflowError as refused:
             peer.send(frames.Reply(call.call, values.NONE, _shown(refused)))
@@ -278,7 +275,14 @@ class Fleet:
         else:
             peer.send(frames.Reply(call.call, raw))
 
-    # -- inside ------------------------------------------------------------------------------------------------
+    async def _served(self, build: Build, call: frames.Call) -> object:
+        found = next((one for one in declared(build.manifest) if one.name == call.binding), None)
+        module = None if found is None else catalogue.find(bindings, found.kind)
+        if found is None or module is None:
+            raise InvalidInput(f"this version has no binding {call.binding!r}")
+        return await module.serve(self._control, found.target, call.method, values.decode(call.args))
+
+    # -- inside ----------------------------------------------------------------------------------------------
 
     async def _start(self, version: str) -> Peer:
         deaths, _ = self._deaths.get(version, (0, 0.0))
@@ -334,7 +338,7 @@ class Fleet:
 
 
 async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
-    """End claims in the middle of their work, however long the store takes; their instances are due at ``at``."""
+    """End claims in the middle of their work, however long the store takes; they are due at ``at``."""
     delays = iter(RELEASE_BACKOFF_S)
     while True:
         try:

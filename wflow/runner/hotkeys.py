@@ -19,13 +19,19 @@ BOX: Final = "[b] open a browser  [c] clear console  [x] to exit"
 
 @contextlib.contextmanager
 def listening(keys: Mapping[str, Callable[[], None]]) -> Iterator[None]:
-    """Call what belongs to a key as it is pressed, while the block runs; the terminal is put back afterwards."""
+    """Call what belongs to a key as it is pressed, while the block runs; then the terminal is as it was."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     loop = asyncio.get_running_loop()
 
     def pressed() -> None:
-        for key in os.read(descriptor, 64).decode(errors="ignore").lower():
+        try:
+            typed = os.read(descriptor, 64)
+        except OSError:
+            typed = b""
+        if not typed:  # the terminal is gone; reading on would only say so again and again
+            loop.remove_reader(descriptor)
+        for key in typed.decode(errors="ignore").lower():
             act = keys.get(key)
             if act is not None:
                 act()
@@ -37,4 +43,5 @@ def listening(keys: Mapping[str, Callable[[], None]]) -> Iterator[None]:
         yield
     finally:
         loop.remove_reader(descriptor)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

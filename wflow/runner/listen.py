@@ -27,7 +27,8 @@ GOODBYE_S: Final = 2
 def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
     """Listen on a port, or on the next free one of ``tries``; 0 takes any.
 
-    ``localhost`` means both 127.0.0.1 and, where the machine has it, ::1. Raises UsageError when none is free.
+    ``localhost`` means both 127.0.0.1 and, where the machine has it, ::1. Raises UsageError when none is
+    free.
     """
     # What is free on 127.0.0.1 may be taken on ::1: any port is tried more than once as well.
     wanted = list(range(port, min(port + tries, PORTS))) if port else [0] * TRIES
@@ -41,6 +42,16 @@ def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
     raise UsageError(f"port {port}{last} on {ip} is taken", hint="choose another with --port")
 
 
+@contextlib.contextmanager
+def closing(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
+    """Close the sockets after the block."""
+    try:
+        yield sockets
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
 def bind_unix(path: Path) -> socket.socket:
     """Listen on a unix socket that only its owner can reach."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -51,7 +62,7 @@ def bind_unix(path: Path) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]:  # noqa: ANN401 - any ASGI app
+async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]:
     """Answer on the sockets while the block runs; it begins when connections are taken."""
     config = uvicorn.Config(
         app,
@@ -65,7 +76,7 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
     )
     server = _Server(config)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
-    while not server.started and not task.done():
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
     try:
         yield

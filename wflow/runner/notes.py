@@ -21,7 +21,7 @@ _log = logging.getLogger("wflow.runner")
 
 
 class Notes:
-    """Takes lines at once and keeps them soon after; a store that is slow loses the newest lines, and says how many."""
+    """Takes lines at once and keeps them soon after; with a slow store the newest are lost, and counted."""
 
     def __init__(self, store: Store) -> None:
         """Keep lines in ``store``."""
@@ -50,18 +50,21 @@ class Notes:
             while self._lines:
                 await asyncio.sleep(EVERY_S)
                 lines, self._lines = self._lines, []
-                if self._lost:
-                    told = f"{self._lost:,} lines were lost: they came quicker than they could be kept"
-                    lines.append(facts.Logged("warn", told, lines[-1].at, source="worker"))
-                    self._lost = 0
+                lost, self._lost = self._lost, 0
+                told = [*lines, _loss(lost, lines[-1].at)] if lost else lines
                 try:
-                    await self._store.note([(facts.LOGGED, line.at, facts.encode(line)) for line in lines])
+                    await self._store.note([(facts.LOGGED, line.at, facts.encode(line)) for line in told])
                 except StoreError as broken:
                     if not self._failing:
                         _log.error("lines of the log are lost: %s", broken.message)
                     self._failing = True
-                    self._lost += len(lines)
+                    self._lost += lost + len(lines)
                 else:
                     self._failing = False
         finally:
             self._task = None
+
+
+def _loss(count: int, at: int) -> Logged:
+    text = f"{count:,} lines were lost: the store could not keep them in time"
+    return facts.Logged("warn", text, at, source="runner")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflow.client.api import Remote
-from wflow.errors import UsageError, WflowError
+from wflow.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def open(folder: Path, project: Project | None) -> Iterator[Remote]:  # noqa: A001 - reads `offline.open(...)`
     """Serve the store in ``folder`` on a unix socket while the block runs; nothing in it is executed.
 
-    With a ``project`` its workflows are known, as in a dev session. Raises UsageError when there is no store, StoreBusy when
-    another process holds it.
+    With a ``project`` its workflows are known, as in a dev session. Raises UsageError when there is no store,
+    StoreBusy when another process holds it.
     """
     if not (folder / "wflow.sqlite").is_file():
         raise UsageError(
@@ -46,7 +46,7 @@ class _Server(threading.Thread):
         self._project = project
         self._path = path
         self._ready = threading.Event()
-        self._error: WflowError | None = None
+        self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
 
@@ -64,7 +64,7 @@ class _Server(threading.Thread):
     def run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except WflowError as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised where the thread was started
             self._error = error
         finally:
             self._ready.set()

@@ -28,7 +28,7 @@ T = TypeVar("T")
 START_S: Final = 30.0
 """How long a runtime may take to come up, and again to import the user's code."""
 LAST_WORDS_S: Final = 0.5
-"""How long the link may stay open when the process is gone: a child of the user's code may have inherited it."""
+"""How long the link may outlive the process: a child of the user's code may have inherited its end."""
 FETCHES: Final = 10_000
 """Requests that one runtime works on at once."""
 INHERITED: Final = (
@@ -98,7 +98,7 @@ class Peer:
     async def start(self, folder: Path) -> None:
         """Bring the process up, working in ``folder``, without any user code yet. Raises LinkError."""
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
+        ours.settimeout(0)
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         command = [sys.executable, "-P", "-m", "wflow.runtime", str(theirs.fileno())]
         try:
@@ -133,7 +133,10 @@ class Peer:
         self._channel.send(message)
 
     async def fetch(self, request: HttpRequest) -> HttpAnswer:
-        """Hand over a request and wait for its answer; raises LinkError when the process dies first, or is swamped."""
+        """Hand over a request and wait for its answer.
+
+        Raises LinkError when the process dies first, or has too much to do.
+        """
         if self._channel.closed:
             raise LinkError("the runtime is gone")
         if len(self._fetches) >= FETCHES:
@@ -157,7 +160,7 @@ class Peer:
             self._quiet.set()
 
     async def drain(self, patience_s: float) -> None:
-        """Let what runs come to its end, for so long; begin nothing new meanwhile. Then the process is over."""
+        """Let what runs come to its end, for so long, and begin nothing new; then the process is over."""
         self.draining = True
         self.hot.clear()
         if self.alive:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """A version that can be run: its code is at ``root``, it works in ``folder``; ``secrets`` join its vars."""
+    """A version to run: its code is at ``root``, it works in ``folder``, its ``secrets`` join its vars."""
 
     described: Version
     manifest: Manifest

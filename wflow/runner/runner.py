@@ -1,4 +1,4 @@
-"""The runner: store, registry, admission, fleet and feed put together, and what the HTTP API may ask of them."""
+"""The runner: store, registry, admission, fleet and feed put together, and what the API may ask of them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Runner:
         await self.notes.close()
         await self.store.close()
 
-    # -- what bindings and the API ask -------------------------------------------------------------------------
+    # -- what bindings and the API ask -----------------------------------------------------------------------
 
     def now(self) -> int:
         """Tell the time."""
@@ -158,7 +158,7 @@ class Runner:
             self._log(request, status, round((time.perf_counter() - began) * 1000))
         return answer
 
-    # -- inside ------------------------------------------------------------------------------------------------
+    # -- inside ----------------------------------------------------------------------------------------------
 
     async def build(self, version: str) -> Build:
         """Give a version's build (the fleet asks)."""

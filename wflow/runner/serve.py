@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wflow import __version__
 from wflow.runner.listen import bind, serving
@@ -17,7 +17,7 @@ from wflow.server import app, front, tokens
 from wflow.server.auth import TokenAuth
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Coroutine
 
     from wflow.runner.options import ServeOptions
 
@@ -25,7 +25,10 @@ FIRST_TOKEN: Final = "admin"  # noqa: S105 - the name of the token, not its text
 
 
 def run(options: ServeOptions) -> None:
-    """Serve until SIGINT or SIGTERM. Raises UsageError for a port that is taken, StoreBusy for a folder in use."""
+    """Serve until SIGINT or SIGTERM.
+
+    Raises UsageError for a port that is taken, StoreBusy for a folder in use.
+    """
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
@@ -47,7 +50,8 @@ async def _serve(options: ServeOptions) -> None:
             terminal.say(f"wflow {__version__} runner, data in {data}")
             if first is not None:
                 terminal.say("Admin token, shown this once (keep it; `wflow login` asks for it):")
-                print(first, flush=True)
+                sys.stdout.write(f"{first}\n")
+                sys.stdout.flush()
                 terminal.say(f"  wflow login --url {url}")
             terminal.info(f"Ready on {url}")
             async with following(runner, terminal):
@@ -82,6 +86,20 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     return stopped
+
+
+async def until(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do ``work`` until it is done, or give it up at once when ``stopped`` is set."""
+    loop = asyncio.get_running_loop()
+    tasks = [loop.create_task(work), loop.create_task(stopped.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    if not tasks[0].cancelled():
+        await tasks[0]
 
 
 async def _first_token(runner: Runner) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from wflow.errors import StoreError
 from wflow.server import lines
 
 if TYPE_CHECKING:
@@ -15,11 +17,13 @@ if TYPE_CHECKING:
 
 PAGE: Final = 500
 """Records read at a time."""
+AGAIN_S: Final = 2.0
+"""When a store that cannot be read is read again."""
 _COLOURS: Final = {"debug": "2", "info": "36", "warn": "33", "error": "31"}
 
 
 class Terminal:
-    """Writes to stderr: it is talk. Colours only on a terminal that wants them; the words say it all without."""
+    """Writes to stderr: it is talk. Colours only on a terminal; the words say it all without."""
 
     def __init__(self, level: str) -> None:
         """Show feed lines from ``level`` on; "none" shows none."""
@@ -28,7 +32,8 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Say something."""
-        print(text, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
     def info(self, text: str) -> None:
         """Say something, marked as wrangler marks it."""
@@ -45,7 +50,8 @@ class Terminal:
     def clear(self) -> None:
         """Clear the screen."""
         if self._tty:
-            print("\x1b[2J\x1b[3J\x1b[H", end="", file=sys.stderr, flush=True)
+            sys.stderr.write("\x1b[2J\x1b[3J\x1b[H")
+            sys.stderr.flush()
 
     async def follow(self, runner: Runner) -> None:
         """Print lines as they come, until cancelled."""
@@ -55,13 +61,21 @@ class Terminal:
         position = runner.feed.position
         while True:
             upto = await runner.changed(position)
-            while position < upto:
-                records = await runner.store.tail(position, tags=sieve.tags, limit=PAGE)
-                for record in records:
-                    line = lines.line_of(record)
-                    if line is not None and sieve.wants(line):
-                        self.say(self.shown(line))
-                position = records[-1].position if len(records) == PAGE else upto
+            try:
+                records = (
+                    await runner.store.tail(position, tags=sieve.tags, limit=PAGE) if upto > position else []
+                )
+            except StoreError as broken:
+                self.error(broken.message)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            for record in records:
+                line = lines.line_of(record)
+                if line is not None and sieve.wants(line):
+                    self.say(self.shown(line))
+            # A page that is not full had all there was, and that may be more than was heard of.
+            read = records[-1].position if records else position
+            position = read if len(records) == PAGE else max(upto, read)
 
     def shown(self, line: Line) -> str:
         """Show a line of the feed as one line of text, plus what does not fit in one below it."""

@@ -34,7 +34,7 @@ _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Versions:
-    """The versions in a store; their code lies below ``folder``, which can be made anew from the store at any time."""
+    """The versions in a store; their code lies below ``folder``, which can be made anew from the store."""
 
     def __init__(self, store: Store, registry: Registry, folder: Path) -> None:
         """Work on ``store``."""
@@ -82,8 +82,8 @@ class Versions:
     ) -> Version:
         """Take a bundle in, try its import in a process of its own, keep it, and make it current.
 
-        Raises BundleError, InvalidInput for a name that is another Worker's, LoadError with the user's traceback;
-        then nothing has changed.
+        Raises BundleError, InvalidInput for a name that is another Worker's, LoadError with the user's
+        traceback; then nothing has changed.
         """
         async with self._deploying:
             version_id = _new_id()

@@ -1,40 +1,36 @@
-"""Tells when the project's code, config or secrets have changed; a file that user code writes is none of these."""
+"""Tells when a project's code, config or secrets have changed; what user code writes is none of them."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from wflow.errors import UsageError
+
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from watchfiles import Change
 
 SETTLE_MS: Final = 50
 """Editors write in several steps; changes that come so close together are one."""
 STEP_MS: Final = 10
-CONFIGS: Final = frozenset({"wflow.toml", "wrangler.toml", "wrangler.json", "wrangler.jsonc"})
+SECRETS: Final = (".dev.vars", ".env")
 SKIPPED: Final = frozenset(
     {
-        ".git",
-        ".hg",
-        ".svn",
-        ".wflow",
-        ".wrangler",
-        ".venv",
-        "venv",
-        "node_modules",
+        *(".git", ".hg", ".svn"),
+        *(".wflow", ".wrangler"),
+        *(".venv", "venv", "node_modules", "site-packages"),
         "__pycache__",
-        "site-packages",
     }
 )
 
 
-def concerns(path: Path, root: Path) -> bool:
-    """Tell whether a change of ``path`` changes what runs: Python files, the config, `.dev.vars*` and `.env*`."""
+def concerns(path: Path, config: Path) -> bool:
+    """Tell whether a change of ``path`` changes what the project with this config file runs."""
     try:
-        below = path.relative_to(root)
+        below = path.relative_to(config.parent)
     except ValueError:
         return False
     if SKIPPED & set(below.parts[:-1]) or any(part.endswith("_cache") for part in below.parts[:-1]):
@@ -42,22 +38,39 @@ def concerns(path: Path, root: Path) -> bool:
     name = below.name
     if name.endswith(".py"):
         return not name.startswith(".#")
-    return len(below.parts) == 1 and (name in CONFIGS or name.startswith((".dev.vars", ".env")))
+    return len(below.parts) == 1 and (name == config.name or name.startswith(SECRETS))
 
 
-async def changes(root: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]:
-    """Yield the paths that changed, each time something that concerns the session did, until ``stop``."""
+async def changes(config: Path) -> AsyncGenerator[set[Path], None]:
+    """Watch the project of a config file: yield the paths that changed, each time some did.
+
+    The first set is empty, and tells that the watch has begun: nothing is missed from then on. What changes
+    while nobody asks comes all at once. Raises UsageError where the machine cannot watch.
+    """
     from watchfiles import awatch
 
     def wanted(_change: Change, path: str) -> bool:
-        return concerns(Path(path), root)
+        return concerns(Path(path), config)
 
-    async for found in awatch(
-        root,
+    found = awatch(
+        config.parent,
         watch_filter=wanted,
         debounce=SETTLE_MS,
         step=STEP_MS,
-        stop_event=stop,
         ignore_permission_denied=True,
-    ):
-        yield {Path(path) for _, path in found}
+    )
+    coming = asyncio.ensure_future(anext(found, None))
+    try:
+        await asyncio.sleep(0)  # its first step sets the watch up
+        yield set()
+        while (changed := await coming) is not None:
+            yield {Path(path) for _, path in changed}
+            coming = asyncio.ensure_future(anext(found, None))
+    except (OSError, RuntimeError) as broken:
+        raise UsageError(
+            f"cannot watch {config.parent}: {broken}", hint="the system may limit how many files are watched"
+        ) from broken
+    finally:
+        coming.cancel()
+        await asyncio.gather(coming, return_exceptions=True)
+        await found.aclose()

@@ -9,19 +9,23 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from wflow.engine import values
 from wflow.engine.outcome import Err, Ok, Outcome
-from wflow.errors import NonRetryableError, TooLarge, UnserializableError, WorkflowTimeoutError
+from wflow.errors import NonRetryableError, WorkflowTimeoutError
 from wflow.runtime.failures import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
 THREADS: Final = 64
 """Sync step bodies at once in one runtime; more wait for a thread."""
 PROMPT_MS: Final = 1_000
 """Timeouts up to this are armed at once; longer ones when the attempt has lasted a while (`Attempt.watch`)."""
+GOODBYE_S: Final = 5.0
+"""How long a body that timed out may take to end once it is cancelled; after that it runs on unheard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +41,18 @@ here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a step calls."""
+    """What a step calls; an error of a class in ``final`` is not tried again."""
 
     function: Callable[..., object]
-    arguments: tuple[object, ...] = ()
+    arguments: Sequence[object] = ()
+    final: tuple[type[Exception], ...] = ()
 
 
 class Attempt:
     """One call under way; ``done`` hears its outcome once, from the loop, unless it is given up.
 
-    An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is cancelled; a thread
-    cannot be, and runs on unheard.
+    An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is cancelled; a
+    thread cannot be, and runs on unheard.
     """
 
     __slots__ = ("_body", "_done", "_expired", "_over", "_place", "_task", "_threads", "_timeout_ms", "_timer")
@@ -83,6 +88,11 @@ class Attempt:
     def _expire(self) -> None:
         self._expired = True
         self._task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(GOODBYE_S, self._abandon)
+
+    def _abandon(self) -> None:
+        """Go on without a body that will not be cancelled."""
+        self._finish(self._late())
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -97,32 +107,40 @@ class Attempt:
             if self._over:
                 raise
             outcome = Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
-        if self._over:
-            return
-        self._over = True
-        self._disarm()
-        if self._expired and isinstance(outcome, Err):
-            late = WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")
-            outcome = Err(failure_of(late))
-        self._done(outcome)
+        self._finish(self._late() if self._expired and isinstance(outcome, Err) else outcome)
+
+    def _finish(self, outcome: Outcome) -> None:
+        if not self._over:
+            self._over = True
+            self._disarm()
+            self._done(outcome)
+
+    def _late(self) -> Err:
+        return Err(failure_of(WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")))
 
     async def _call(self) -> Outcome:
+        """Call the body; raises nothing but the CancelledError of its own task."""
         function, arguments = self._body.function, self._body.arguments
         try:
             if is_async(function):
                 value = await function(*arguments)  # type: ignore[misc]
             else:
-                call = functools.partial(contextvars.copy_context().run, function, *arguments)
+                call = functools.partial(contextvars.copy_context().run, _in_thread, function, arguments)
                 value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
                 if inspect.isawaitable(value):  # a lambda that calls an async function
                     value = await value
-        except (SystemExit, KeyboardInterrupt) as error:
-            return Err(failure_of(NonRetryableError(f"the step raised {type(error).__name__}")))
+        except asyncio.CancelledError:
+            raise
         except Exception as error:  # noqa: BLE001 - it is the user's, and becomes a fact
-            return Err(failure_of(error))
+            failure = failure_of(error)
+            if isinstance(error, self._body.final):
+                failure = msgspec.structs.replace(failure, retryable=False)
+            return Err(failure)
+        except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
+            return Err(failure_of(NonRetryableError(f"the step raised {type(error).__qualname__}")))
         try:
             return Ok(values.encode(value))
-        except (UnserializableError, TooLarge) as wrong:
+        except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at
             problem = f"step {self._place.step!r} returned what cannot be kept: {wrong}"
             return Err(failure_of(NonRetryableError(problem, type(wrong).__name__)))
 
@@ -135,3 +153,11 @@ def is_async(function: Callable[..., object]) -> bool:
     if code is None:  # an object with a __call__
         return inspect.iscoroutinefunction(getattr(type(function), "__call__", None))  # noqa: B004
     return bool(code.co_flags & inspect.CO_COROUTINE)
+
+
+def _in_thread(function: Callable[..., object], arguments: Sequence[object]) -> object:
+    try:
+        return function(*arguments)
+    except StopIteration as stop:
+        # A future cannot hold one; a coroutine, too, makes this of it.
+        raise RuntimeError("the step raised StopIteration") from stop

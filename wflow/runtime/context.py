@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from wflow.engine import names, values
@@ -14,9 +16,10 @@ from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InvalidInput
 from wflow.runtime.attempt import Body
+from wflow.runtime.output import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine
     from datetime import timedelta
 
     from wflow.runtime.event import Event
@@ -65,9 +68,10 @@ class Context:
     ) -> Coroutine[Any, Any, Any]:
         """Call ``function(*arguments)`` durably and give what it returned.
 
-        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes ``limit`` (retries, so
-        attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or "exponential");
-        ``timeout`` is for each attempt ("10 minutes"). The last attempt's error is raised here, where it can be caught.
+        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes ``limit``
+        (retries, so attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or
+        "exponential"); ``timeout`` is for each attempt ("10 minutes"). The last attempt's error is raised here,
+        where it can be caught.
 
         Raises InvalidInput for a name, a policy or a function that cannot be.
         """
@@ -90,45 +94,42 @@ class Context:
 
         Raises InvalidInput for one that is more than 365 days ahead.
         """
-        names.step_name(name)
-        if isinstance(moment, datetime):
-            aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-            until = round(aware.timestamp() * 1000)
-        elif isinstance(moment, (int, float)) and not isinstance(moment, bool):
-            until = round(moment)
-        else:
-            raise InvalidInput(f"step {name!r}: sleep_until takes a datetime or milliseconds, not {moment!r}")
+        until = _instant(names.step_name(name), moment)
         if until - self._turn.loop.now * 1000 > names.WAIT_MS_MAX:
-            raise InvalidInput(f"step {name!r}: {moment} is more than 365 days ahead")
+            raise InvalidInput(f"step {name!r}: {names.shown(moment)} is more than 365 days ahead")
         await self._turn.step(Sleep(name, until=until))
 
     async def wait_for_event(
-        self, name: str, type: str, *, timeout: float | str | timedelta = names.EVENT_WAIT_MS  # noqa: A002 - Cloudflare's name
+        self,
+        name: str,
+        type: str,
+        *,
+        timeout: float | str | timedelta = names.EVENT_WAIT_MS,
     ) -> Event:
         """Wait for an event of a type and give it: ``payload``, ``timestamp``, ``type``.
 
-        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which can be caught, after
-        ``timeout`` (1 second to 365 days).
+        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which can be
+        caught, after ``timeout`` (1 second to 365 days).
         """
         names.step_name(name)
         timeout_ms = _milliseconds(name, timeout)
         if timeout_ms < names.EVENT_WAIT_MS_MIN:
             raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
-        event = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
-        return event  # type: ignore[return-value]
+        event: Any = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
+        return event  # type: ignore[no-any-return]
 
     def log(
         self, message: object, detail: Mapping[str, object] | None = None, *, level: str = "info"
     ) -> None:
         """Log a line, with values beside it; in workflow code once, however often it replays.
 
-        Raises InvalidInput for an unknown level, UnserializableError for values that cannot be kept.
+        Raises InvalidInput for an unknown level or a detail that is no mapping, UnserializableError for values that cannot be kept.
         """
         if level not in LEVELS:
-            raise InvalidInput(f"a log level is one of {', '.join(LEVELS)}, not {level!r}")
-        text = str(message)
-        if len(text) > names.LOG_LINE_CHARS:
-            text = f"{text[: names.LOG_LINE_CHARS]}... ({len(text):,} characters)"
+            raise InvalidInput(f"a log level is one of {', '.join(LEVELS)}, not {names.shown(level)}")
+        if not isinstance(detail, (Mapping, NoneType)):
+            raise InvalidInput(f"ctx.log takes a dict of values beside the message, not {names.shown(detail)}")
+        text = cut(str(message))
         shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
         if self._in_workflow():
             self._turn.log(level, text, shown)
@@ -137,6 +138,21 @@ class Context:
 
     def _in_workflow(self) -> bool:
         return asyncio._get_running_loop() is self._turn.loop  # noqa: SLF001 - unlike the public one, it does not raise
+
+
+def _instant(name: str, moment: object) -> int:
+    try:
+        match moment:
+            case datetime():
+                aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+                return max(0, round(aware.timestamp() * 1000))
+            case int() | float() if not isinstance(moment, bool):
+                return max(0, round(moment))
+    except (ValueError, OverflowError):  # it is no number, or infinite, or at the edge of the calendar
+        pass
+    raise InvalidInput(
+        f"step {name!r}: sleep_until takes a datetime or milliseconds, not {names.shown(moment)}"
+    )
 
 
 def _milliseconds(name: str, duration: object) -> int:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wflow import bindings, catalogue
 from wflow.bundle.declared import declared
+from wflow.engine import values
 from wflow.engine.steps.do import Do
+from wflow.errors import (
+    InstanceEnded,
+    InstanceExists,
+    InstanceNotFound,
+    InvalidInput,
+    TooLarge,
+    WorkflowNotFound,
+)
 from wflow.runtime.attempt import Body
 from wflow.runtime.loop import WorkflowLoop
 
@@ -18,6 +27,9 @@ if TYPE_CHECKING:
 
     Caller = Callable[[str, str, list[object]], Awaitable[object]]
 
+FINAL: Final = (InstanceEnded, InstanceExists, InstanceNotFound, InvalidInput, TooLarge, WorkflowNotFound)
+"""What a binding refuses for good: no other attempt would be told anything else."""
+
 
 class Env:
     """Attributes and items by the names in the config; what is not declared is an error that lists what is."""
@@ -27,8 +39,10 @@ class Env:
         self.__dict__.update(held)
 
     def __getitem__(self, name: str) -> object:
-        """Get one by name."""
-        return getattr(self, name)
+        """Get one by name, or raise KeyError."""
+        if name not in self.__dict__:
+            raise KeyError(self._unknown(name))
+        return self.__dict__[name]
 
     def __contains__(self, name: object) -> bool:
         """Tell whether it is declared."""
@@ -36,9 +50,11 @@ class Env:
 
     def __getattr__(self, name: str) -> object:
         """Refuse a name that is not declared."""
+        raise AttributeError(self._unknown(name))
+
+    def _unknown(self, name: object) -> str:
         known = ", ".join(sorted(self.__dict__)) or "nothing"
-        message = f"env has no {name!r}; the config declares {known}"
-        raise AttributeError(message)
+        return f"env has no {name!r}; the config declares {known}"
 
 
 def build(manifest: Manifest, secrets: Mapping[str, str], call: Caller) -> Env:
@@ -56,8 +72,9 @@ def _durable(name: str, call: Caller) -> Callable[[str, list[object]], Awaitable
 
     def run(method: str, arguments: list[object]) -> Awaitable[object]:
         loop = asyncio.get_running_loop()
-        if isinstance(loop, WorkflowLoop):
-            return loop.turn.step(Do(f"{name}.{method}"), Body(call, (name, method, arguments)))
-        return call(name, method, arguments)
+        if not isinstance(loop, WorkflowLoop):
+            return call(name, method, arguments)
+        body = Body(call, (name, method, arguments), final=FINAL)
+        return loop.turn.step(Do(f"{name}.{method}"), body, values.digest_of((method, arguments)))
 
     return run

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Event(View):
-    """`payload`, `timestamp`, `instance_id` and `workflow_name`; or `payload`, `timestamp` and `type`. Read-only."""
+    """Read-only: `payload`, `timestamp`, `instance_id` and `workflow_name`; or `payload`, `timestamp`, `type`."""
 
     __slots__ = ()
 

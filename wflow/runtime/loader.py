@@ -32,7 +32,9 @@ class Code:
 
     def handlers(self) -> list[str]:
         """Name what the Worker answers to."""
-        return [name for name in ("fetch", "scheduled", "queue") if self.worker and _overrides(self.worker, name)]
+        return [
+            name for name in ("fetch", "scheduled", "queue") if self.worker and _overrides(self.worker, name)
+        ]
 
 
 def load(root: Path, manifest: Manifest) -> Code:

@@ -1,28 +1,34 @@
 """The event loop that workflow code runs on: a ready queue and nothing else.
 
-Each instance in memory has one. It is run until nothing is ready, inside a callback of the process's real loop, so that
-"quiet" is exact: nothing can happen to the code but what the journal, or a decision that is about to enter it, says. Task switches,
-`gather`, `wait`, `TaskGroup`, locks and queues work as ever and always in the same order. Timers are steps of the workflow,
-hence durable; sockets, threads and subprocesses do not exist here.
+Each instance in memory has one. It is run until nothing is ready, inside a callback of the process's real loop, so
+that "quiet" is exact: nothing can happen to the code but what the journal, or a decision that is about to enter it,
+says. Task switches, `gather`, `wait`, `TaskGroup`, locks and queues work as ever and always in the same order. Timers
+are steps of the workflow, hence durable; sockets, threads and subprocesses do not exist here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import sys
 from asyncio import events
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 from weakref import WeakSet
 
+from wflow.engine import names
+from wflow.errors import InvalidInput
+
 if TYPE_CHECKING:
-    import contextvars
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 
     from wflow.engine.steps import Step
     from wflow.runtime.attempt import Body
 
-CALLBACKS: Final = 2_000_000
+CALLBACKS: Final = 500_000
 """Callbacks in one run; code that wants more without ever awaiting a step spins for ever."""
+EVICTIONS: Final = 3
+"""How often code may refuse to end before it is left where it is."""
 
 
 class Spinning(Exception):
@@ -32,7 +38,9 @@ class Spinning(Exception):
 class Owner(Protocol):
     """Whose loop it is: a turn, which keeps the loop's timers and does steps."""
 
-    async def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> object:
+    instance: int
+
+    def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> Coroutine[Any, Any, object]:
         """Do a step."""
         ...
 
@@ -44,13 +52,13 @@ class Owner(Protocol):
 class Call:
     """A callback in the queue."""
 
-    __slots__ = ("_arguments", "_callback", "_cancel", "_context", "_when", "cancelled_")
+    __slots__ = ("_arguments", "_callback", "_cancel", "_cancelled", "_context", "_when")
 
     def __init__(
         self,
         callback: Callable[..., object],
         arguments: tuple[object, ...],
-        context: contextvars.Context | None,
+        context: contextvars.Context,
     ) -> None:
         """Keep what to call."""
         self._callback = callback
@@ -58,18 +66,18 @@ class Call:
         self._context = context
         self._when = 0.0
         self._cancel: Callable[[], None] | None = None
-        self.cancelled_ = False
+        self._cancelled = False
 
     def cancel(self) -> None:
         """Do not call it."""
-        if not self.cancelled_:
-            self.cancelled_ = True
+        if not self._cancelled:
+            self._cancelled = True
             if self._cancel is not None:
                 self._cancel()
 
     def cancelled(self) -> bool:
         """Tell whether it was cancelled."""
-        return self.cancelled_
+        return self._cancelled
 
     def when(self) -> float:
         """Tell when a timer rings, on the loop's clock."""
@@ -77,22 +85,42 @@ class Call:
 
     def run(self) -> None:
         """Call it, unless it was cancelled."""
-        if self.cancelled_:
-            return
-        if self._context is None:
-            self._callback(*self._arguments)
-        else:
+        if not self._cancelled:
             self._context.run(self._callback, *self._arguments)
 
 
+class Task(asyncio.Task[Any]):
+    """A task whose place in a set is the same in every process.
+
+    `asyncio.wait` answers with sets, and a TaskGroup keeps its tasks in one: with the usual hash, an address, a loop over
+    them would take another order at each replay.
+    """
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, coro: Any, number: tuple[int, int], **options: Any) -> None:
+        """Make a task known by ``number``: its instance, and how many tasks that had before."""
+        # Before the rest: asyncio puts the task into a set of all tasks while it makes it. The instance is part of it
+        # for the sake of that set, where the first tasks of all instances would otherwise lie on one heap.
+        self._hash = hash(number)
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
 class WorkflowLoop(asyncio.AbstractEventLoop):
-    """See the module. ``turn`` is whose loop it is; ``now`` the instance's time in seconds, which only its journal moves."""
+    """See the module.
+
+    ``turn`` is whose loop it is, ``now`` the instance's time in seconds, which only its journal moves.
+    """
 
     def __init__(self, turn: Owner, now: float) -> None:
         """Make an empty loop."""
         self.turn = turn
         self.now = now
-        self.tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._made = 0
         self._ready: deque[Call] = deque()
         self._running = False
 
@@ -101,9 +129,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         ready = self._ready
         if not ready:
             return
-        outer = events._get_running_loop()  # noqa: SLF001 - asyncio's documented hook for loop authors
-        events._set_running_loop(self)  # noqa: SLF001
-        self._running = True
+        outer = self._enter()
         left = CALLBACKS
         try:
             while ready:
@@ -115,14 +141,36 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 if not left:
                     raise Spinning("workflow code runs on and on without awaiting a step")
         finally:
-            self._running = False
-            events._set_running_loop(outer)  # noqa: SLF001
+            self._exit(outer)
+
+    def evict(self) -> None:
+        """Leave the code by cancellation; what will not go after a few rounds is closed, and left where it is."""
+        for _ in range(EVICTIONS):
+            living = [task for task in self._tasks if not task.done()]
+            if not living:
+                return
+            for task in living:
+                task.cancel()
+            try:
+                self.run()
+            except Spinning:
+                break
+        outer = self._enter()
+        try:
+            for task in list(self._tasks):
+                if not task.done():
+                    _close(task.get_coro())
+        finally:
+            self._exit(outer)
 
     def call_soon(
-        self, callback: Callable[..., object], *args: object, context: contextvars.Context | None = None
-    ) -> Any:  # noqa: ANN401 - ours is no asyncio.Handle, but does what one does
-        """Queue a callback."""
-        call = Call(callback, args, context)
+        self,
+        callback: Callable[..., object],
+        *args: object,
+        context: contextvars.Context | None = None,
+    ) -> Any:
+        """Queue a callback; gives what does all that an asyncio.Handle does."""
+        call = Call(callback, args, contextvars.copy_context() if context is None else context)
         self._ready.append(call)
         return call
 
@@ -132,11 +180,16 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         callback: Callable[..., object],
         *args: object,
         context: contextvars.Context | None = None,
-    ) -> Any:  # noqa: ANN401
-        """Queue a callback for later, as a durable timer; ``delay`` is in seconds."""
+    ) -> Any:
+        """Queue a callback for later, as a durable timer; ``delay`` is in seconds.
+
+        Raises InvalidInput for more than 365 days.
+        """
         if delay <= 0:
             return self.call_soon(callback, *args, context=context)
-        call = Call(callback, args, context)
+        if not delay * 1000 <= names.WAIT_MS_MAX:
+            raise InvalidInput(f"a timer in workflow code lasts at most 365 days, not {delay} seconds")
+        call = Call(callback, args, contextvars.copy_context() if context is None else context)
         call._when = self.now + delay  # noqa: SLF001
         call._cancel = self.turn.set_timer(round(delay * 1000), lambda: self._ready.append(call))  # noqa: SLF001
         return call
@@ -147,7 +200,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         callback: Callable[..., object],
         *args: object,
         context: contextvars.Context | None = None,
-    ) -> Any:  # noqa: ANN401
+    ) -> Any:
         """Queue a callback for an instant of the loop's clock."""
         return self.call_later(when - self.now, callback, *args, context=context)
 
@@ -160,11 +213,12 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(
-        self, coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any  # noqa: ANN401
+        self, coro: Generator[Any, None, Any] | Coroutine[Any, Any, Any], **options: Any
     ) -> asyncio.Task[Any]:
         """Make a task of this loop."""
-        task = asyncio.Task(coro, loop=self, **options)
-        self.tasks.add(task)
+        self._made += 1
+        task = Task(coro, (self.turn.instance, self._made), loop=self, **options)
+        self._tasks.add(task)
         return task
 
     def is_running(self) -> bool:
@@ -179,8 +233,55 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Asyncio's debug mode is off."""
         return False
 
+    def get_task_factory(self) -> None:
+        """Tasks are made as above."""
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Say nothing: an exception that nobody awaited changes nothing in a workflow."""
+
+    def _enter(self) -> tuple[Any, Any]:
+        """Become the thread's running loop; gives what `_exit` puts back."""
+        outer = events._get_running_loop(), sys.get_asyncgen_hooks()  # noqa: SLF001 - asyncio's hook for loop authors
+        events._set_running_loop(self)  # noqa: SLF001
+        # Otherwise an async generator of workflow code would be closed on the real loop, whenever that has time.
+        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
+        self._running = True
+        return outer
+
+    def _exit(self, outer: tuple[Any, Any]) -> None:
+        self._running = False
+        sys.set_asyncgen_hooks(*outer[1])
+        events._set_running_loop(outer[0])  # noqa: SLF001
+
+    def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
+        """Close one that the code let go of in the middle; it happens at once, so it is part of the code's order."""
+        if self._running:
+            self.create_task(generator.aclose())
+
+
+def in_order(as_completed: Callable[..., Any]) -> Callable[..., Any]:
+    """Make an `asyncio.as_completed` that starts coroutines in the order in which they are given.
+
+    asyncio's own starts them in the order of a set, and steps that are opened in another order at each replay are
+    other steps.
+    """
+
+    def ordered(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
+        loop = events._get_running_loop()  # noqa: SLF001 - unlike the public one, it does not raise
+        if isinstance(loop, WorkflowLoop) and not asyncio.isfuture(fs) and not asyncio.iscoroutine(fs):
+            fs = [asyncio.ensure_future(one, loop=loop) for one in dict.fromkeys(fs)]
+        return as_completed(fs, timeout=timeout)
+
+    return ordered
+
+
+def _close(coroutine: Any) -> None:
+    for _ in range(EVICTIONS):
+        try:
+            coroutine.close()
+        except BaseException:  # noqa: BLE001, S112 - the user's code may raise anything on its way out
+            continue
+        return
 
 
 def _refusing(name: str) -> Callable[..., NoReturn]:
@@ -196,6 +297,7 @@ for _name in (
     "add_signal_handler",
     "add_writer",
     "call_soon_threadsafe",
+    "close",
     "connect_accepted_socket",
     "connect_read_pipe",
     "connect_write_pipe",
@@ -206,10 +308,17 @@ for _name in (
     "create_unix_server",
     "getaddrinfo",
     "getnameinfo",
+    "remove_reader",
+    "remove_signal_handler",
+    "remove_writer",
     "run_forever",
     "run_in_executor",
     "run_until_complete",
     "sendfile",
+    "set_debug",
+    "set_default_executor",
+    "set_exception_handler",
+    "set_task_factory",
     "shutdown_asyncgens",
     "shutdown_default_executor",
     "sock_accept",
@@ -217,6 +326,7 @@ for _name in (
     "sock_recv",
     "sock_recv_into",
     "sock_recvfrom",
+    "sock_recvfrom_into",
     "sock_sendall",
     "sock_sendfile",
     "sock_sendto",

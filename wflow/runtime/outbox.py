@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wflow.engine import facts
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT: Final = 2
 """Commits that wait for their answer at once; what comes meanwhile makes the next one larger."""
+COMMIT_BYTES: Final = 16 * 1024 * 1024
+"""A commit that holds so much is full; the rest goes into the next one."""
 
 
 class Speaker(Protocol):
@@ -32,6 +35,24 @@ class Speaker(Protocol):
         """Hear that the claim is over."""
         ...
 
+    def broke(self, error: Exception) -> None:
+        """Hear what went wrong in one of these."""
+        ...
+
+
+class _Said:
+    """What one speaker has to say in one commit."""
+
+    __slots__ = ("changes", "received", "rows", "seq", "size", "speaker")
+
+    def __init__(self, speaker: Speaker) -> None:
+        self.speaker = speaker
+        self.seq = 0
+        self.size = 0
+        self.rows: list[Row] = []
+        self.changes: list[Change] = []
+        self.received: list[int] = []
+
 
 class Outbox:
     """Gathers facts and changes; ``send`` takes a Commit, `acked` brings its answer."""
@@ -42,39 +63,53 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._batch = 0
         self._scheduled = False
-        self._in_flight: dict[int, dict[int, tuple[Speaker, int]]] = {}
-        self._speakers: dict[int, tuple[Speaker, int]] = {}
-        self._rows: list[Row] = []
-        self._changes: list[Change] = []
-        self._received: list[int] = []
+        self._in_flight: dict[int, list[_Said]] = {}
+        self._waiting: deque[_Said] = deque()
+        self._open: dict[int, _Said] = {}
 
     def add(
         self, speaker: Speaker, new: Sequence[Fact], *, last_seq: int, change: Change | None = None
     ) -> None:
         """Commit ``new`` facts, the last of which is number ``last_seq``, and a change after them."""
         instance = speaker.instance
+        said = self._open.get(instance)
+        if said is None or said.speaker is not speaker or said.size > COMMIT_BYTES:
+            said = self._begin(speaker, said)
         seq = last_seq - len(new)
         for fact in new:
             seq += 1
-            self._rows.append((instance, seq, facts.tag(fact), fact.at, facts.encode(fact)))
+            raw = facts.encode(fact)
+            said.rows.append((instance, seq, facts.tag(fact), fact.at, raw))
+            said.size += len(raw)
             if isinstance(fact, facts.Received):
-                self._received.append(fact.event)
+                said.received.append(fact.event)
         if change is not None:
-            self._changes.append(change)
-        self._speakers[instance] = (speaker, last_seq)
+            said.changes.append(change)
+        said.seq = last_seq
         self._schedule()
 
     def acked(self, batch: int, refused: Sequence[int]) -> None:
         """Hand the answer to a commit to those who spoke in it."""
-        speakers = self._in_flight.pop(batch, {})
         stale = set(refused)
-        for instance, (speaker, seq) in speakers.items():
-            if instance in stale:
-                speaker.drop()
-            else:
-                speaker.acked(seq)
-        if self._speakers:
+        for said in self._in_flight.pop(batch, ()):
+            speaker = said.speaker
+            try:
+                if speaker.instance in stale:
+                    speaker.drop()
+                else:
+                    speaker.acked(said.seq)
+            except Exception as error:  # noqa: BLE001 - one that breaks must not take the others with it
+                speaker.broke(error)
+        if self._waiting:
             self._schedule()
+
+    def _begin(self, speaker: Speaker, before: _Said | None) -> _Said:
+        if before is not None and before.speaker is not speaker:
+            # An earlier turn of the instance, whose claim is over: what it says now would pass for ours.
+            self._waiting = deque(said for said in self._waiting if said.speaker is not before.speaker)
+        said = self._open[speaker.instance] = _Said(speaker)
+        self._waiting.append(said)
+        return said
 
     def _schedule(self) -> None:
         if not self._scheduled and len(self._in_flight) < IN_FLIGHT:
@@ -83,13 +118,32 @@ class Outbox:
 
     def _flush(self) -> None:
         self._scheduled = False
-        if not self._speakers:
+        if not self._waiting:
             return
         self._batch += 1
-        speakers, self._speakers = self._speakers, {}
-        rows, self._rows = self._rows, []
-        changes, self._changes = self._changes, []
-        received, self._received = self._received, []
-        claims = [(instance, speaker.epoch) for instance, (speaker, _) in speakers.items()]
-        self._in_flight[self._batch] = speakers
-        self._send(Commit(self._batch, claims, rows, changes, received))
+        speakers = self._in_flight[self._batch] = self._take()
+        self._send(
+            Commit(
+                self._batch,
+                [(said.speaker.instance, said.speaker.epoch) for said in speakers],
+                [row for said in speakers for row in said.rows],
+                [change for said in speakers for change in said.changes],
+                [number for said in speakers for number in said.received],
+            )
+        )
+        if self._waiting:
+            self._schedule()
+
+    def _take(self) -> list[_Said]:
+        """Take what goes into one commit; of each speaker once, so that each has one answer."""
+        waiting, taken, size = self._waiting, [], 0
+        instances: set[int] = set()
+        while waiting and size <= COMMIT_BYTES and waiting[0].speaker.instance not in instances:
+            said = waiting.popleft()
+            instance = said.speaker.instance
+            if self._open.get(instance) is said:
+                del self._open[instance]
+            instances.add(instance)
+            taken.append(said)
+            size += said.size
+        return taken

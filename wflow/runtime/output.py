@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
@@ -15,34 +16,63 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable
 
+    from wflow.runtime.attempt import Place
+
 HELD: Final = 10_000
-"""Lines on their way from threads; more are counted, not kept."""
+"""Lines on their way to the event loop; more are counted, not kept."""
 
 
 class Output:
-    """Sends lines over the link, from any thread."""
+    """Sends lines over the link, from any thread, in the order in which they were said."""
 
     def __init__(self, loop: AbstractEventLoop, send: Callable[[Printed], None]) -> None:
         """Send by ``send``, which belongs to ``loop``."""
         self._loop = loop
         self._send = send
-        self._thread = threading.get_ident()
+        self._lines: deque[Printed] = deque()
+        self._left_out = 0
+        self._scheduled = False
 
     def say(self, level: str, text: str, detail: dict[str, object] | None = None) -> None:
-        """Tell a line."""
-        place = here.get()
-        line = Printed(
-            level,
-            text[: names.LOG_LINE_CHARS],
-            now(),
-            place.instance if place else 0,
-            place.step if place else "",
-            detail or {},
-        )
-        if threading.get_ident() == self._thread:
-            self._send(line)
-        else:
-            self._loop.call_soon_threadsafe(self._send, line)
+        """Tell a line of the code at hand."""
+        self.say_of(here.get(), level, text, detail)
+
+    def say_of(
+        self, place: Place | None, level: str, text: str, detail: dict[str, object] | None = None
+    ) -> None:
+        """Tell a line of code at ``place``."""
+        if len(self._lines) >= HELD:
+            self._left_out += 1
+            return
+        instance, step = (place.instance, place.step) if place else (0, "")
+        self._lines.append(Printed(level, cut(text), now(), instance, step, detail or {}))
+        # No lock: a finalizer may print at any moment, in this thread too. Two calls for one line do no harm.
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon_threadsafe(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        while self._lines:
+            self._send(self._lines.popleft())
+        if self._left_out:
+            count, self._left_out = self._left_out, 0
+            self._send(Printed("warn", f"{count:,} lines were left out: too many at once", now()))
+
+
+def cut(text: str) -> str:
+    """Cut a line that is too long, and say so at its end."""
+    if len(text) <= names.LOG_LINE_CHARS:
+        return text
+    told = f"... ({len(text):,} characters)"
+    return text[: names.LOG_LINE_CHARS - len(told)] + told
+
+
+class _Rest(threading.local):
+    """What one thread printed since its last line break, and where."""
+
+    text = ""
+    place: Place | None = None
 
 
 class Lines(io.TextIOBase):
@@ -52,25 +82,32 @@ class Lines(io.TextIOBase):
         """Tell lines at ``level``."""
         self._output = output
         self._level = level
-        self._rest = ""
-        self._lock = threading.Lock()
+        self._rest = _Rest()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """What is printed goes on as UTF-8."""
+        return "utf-8"
 
     def writable(self) -> bool:
-        """It is for writing."""
+        """Tell that it can be written to."""
         return True
 
     def write(self, text: str) -> int:
         """Take text in; what ends in a line break is told."""
-        with self._lock:
-            *whole, rest = (self._rest + text).split("\n")
-            # A line without an end must not grow for ever.
-            while len(rest) > names.LOG_LINE_CHARS:
-                whole.append(rest[: names.LOG_LINE_CHARS])
-                rest = rest[names.LOG_LINE_CHARS :]
-            self._rest = rest
+        rest, place = self._rest, here.get()
+        if rest.text and rest.place != place:
+            self._output.say_of(rest.place, self._level, rest.text)
+            rest.text = ""
+        *whole, last = (rest.text + text).split("\n")
+        # A line without an end must not grow for ever.
+        while len(last) > names.LOG_LINE_CHARS:
+            whole.append(last[: names.LOG_LINE_CHARS])
+            last = last[names.LOG_LINE_CHARS :]
+        rest.text, rest.place = last, place
         for line in whole:
-            self._output.say(self._level, line)
+            self._output.say_of(place, self._level, line)
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back but an unfinished line."""
+        """Hold an unfinished line back all the same: it is told when it ends."""

@@ -1,81 +1,53 @@
 """One instance in one runtime: its machine, its coroutine on a loop of its own, and what goes on between them.
 
-The one cycle: run the code until it is quiet; hand it the next outcome that is on disk, in journal order; when there is none left,
-decide what its open steps need; say what became fact. Live or replaying, it is the same cycle.
+The one cycle: run the code until it is quiet; hand it the next outcome that is on disk, in journal order; when there
+is none left, decide what its open steps need; say what became fact. Live or replaying, it is the same cycle.
 
-A turn rests when nothing runs and no outcome is under way. It then holds no claim, but stays in memory for a while, so that the next
-claim goes on where it stands.
+A turn rests when nothing runs and no outcome is under way. It then holds no claim, but stays in memory for a while,
+so that the next claim goes on where it stands.
 """
 
 from __future__ import annotations
 
 import asyncio
-import enum
-from typing import TYPE_CHECKING, Any, Protocol
+import contextvars
+import traceback
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from wflow.engine import facts, status, values
 from wflow.engine.changes import Ended, Held, Rested
-from wflow.engine.decisions import Park, Run
+from wflow.engine.decisions import Park, Run, Settle
 from wflow.engine.facts import Logged, Moved
 from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Ok
 from wflow.engine.steps.sleep import Sleep
-from wflow.errors import NonDeterminismError, TooLarge, UnserializableError, WorkflowInternalError
+from wflow.errors import NonDeterminismError, NonRetryableError, WorkflowInternalError
 from wflow.runtime import event
-from wflow.runtime.attempt import Attempt, Place
+from wflow.runtime.attempt import Attempt, Place, here
 from wflow.runtime.clock import now
-from wflow.runtime.failures import error_of, failure_of
+from wflow.runtime.failures import error_of, failure_of, outcome_of
+from wflow.runtime.home import State
 from wflow.runtime.loop import Spinning, WorkflowLoop
+from wflow.runtime.parked import Alarm, Parked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from concurrent.futures import Executor
+    from collections.abc import Callable, Coroutine, Sequence
 
     from wflow.engine.changes import Change
+    from wflow.engine.decisions import Decision
     from wflow.engine.facts import Received
     from wflow.engine.machine import Seen
     from wflow.engine.outcome import Outcome
     from wflow.engine.steps import Step
     from wflow.link import frames
     from wflow.runtime.attempt import Body
-    from wflow.runtime.outbox import Outbox
+    from wflow.runtime.home import Home
 
-TIMER_NAME = "asyncio timer"
+TIMER_NAME: Final = "asyncio timer"
 """The step name of asyncio.sleep, timeout and wait_for in workflow code."""
-EVICTIONS = 3
-"""How often code may refuse to be cancelled before it is left where it is."""
-
-
-class State(enum.Enum):
-    """Whether the turn holds a claim and goes on, is at rest in memory, or is over."""
-
-    PLAYING = enum.auto()
-    RESTING = enum.auto()
-    OVER = enum.auto()
-
-
-class Home(Protocol):
-    """What a turn uses of its runtime."""
-
-    outbox: Outbox
-    draining: bool
-
-    @property
-    def threads(self) -> Executor:
-        """Where sync step bodies run."""
-        ...
-
-    def began(self, turn: Turn, key: str) -> None:
-        """Hear that an attempt begins, to make a fact of it if it lasts."""
-        ...
-
-    def rested(self, turn: Turn) -> None:
-        """Hear that the turn rests; it may be evicted from now on."""
-        ...
-
-    def left(self, turn: Turn, *, released: bool) -> None:
-        """Hear that the turn is over here; ``released`` when its instance goes on elsewhere."""
-        ...
+LAST_STEPS: Final = 100
+"""How often code on its way out may ask for a step and be told no, before it is left waiting."""
 
 
 class Turn:
@@ -92,28 +64,32 @@ class Turn:
         """Make a turn out of its claim, with its whole journal; `play` sets it going."""
         self.instance = spec.instance
         self.epoch = spec.epoch
-        self.spec = spec
         self.state = State.PLAYING
         journal = [facts.decode(raw) for raw in spec.records or ()]
         self.machine = Machine(journal, seq=spec.seq, step_limit=step_limit)
         self.loop = WorkflowLoop(self, spec.created_at / 1000)  # type: ignore[abstract]
         self._home = home
         self._durable = spec.seq
+        self._arrived: Sequence[Received] = spec.events
         self._bodies: dict[str, Body] = {}
         self._futures: dict[str, asyncio.Future[Any]] = {}
         self._bells: dict[str, Callable[[], None]] = {}
         self._attempts: dict[str, Attempt] = {}
-        self._parks: dict[str, Park] = {}
-        self._alarm: asyncio.TimerHandle | None = None
+        self._parked = Parked()
+        self._alarm = Alarm(self._ring)
         self._diverged: NonDeterminismError | None = None
-        self._task = self.loop.create_task(start(self))
+        self._refusals = 0
+        context = contextvars.copy_context()
+        context.run(here.set, Place(spec.instance, ""))
+        self._task = self.loop.create_task(start(self), context=context)
 
-    # -- what the runtime tells it -----------------------------------------------------------------------------
+    # -- what the runtime tells it ------------------------------------------------------------------------------
 
     def play(self) -> None:
         """Begin, or begin again, at the journal's start."""
         self.machine.move(Moved(status.RUNNING, now()))
-        self._receive(self.spec.events)
+        arrived, self._arrived = self._arrived, ()
+        self._receive(arrived)
         self._pump()
 
     def resume(self, spec: frames.Turn) -> bool:
@@ -124,7 +100,7 @@ class Turn:
         self.epoch = spec.epoch
         self.machine.move(Moved(status.RUNNING, now()))
         self._receive(spec.events)
-        self._decide_due(every=True)
+        self._decide_due()
         self._say()
         return True
 
@@ -132,7 +108,6 @@ class Turn:
         """Take an event in; at rest the store keeps it for the next claim."""
         if self.state is State.PLAYING:
             self._receive([arrived])
-            self._decide_due(every=True)
             self._say()
 
     def acked(self, seq: int) -> None:
@@ -142,12 +117,14 @@ class Turn:
             self._pump()
 
     def announce(self, key: str) -> None:
-        """Make a fact of an attempt that has lasted a while, and mind its timeout."""
+        """Make a fact of an attempt or a wait that has lasted a while, and mind the attempt's timeout."""
         attempt = self._attempts.get(key)
-        if self.state is State.PLAYING and attempt is not None:
+        if self.state is not State.PLAYING or (attempt is None and key not in self._parked):
+            return
+        if attempt is not None:
             attempt.watch()
-            self.machine.announce([key])
-            self._say()
+        self.machine.announce([key])
+        self._say()
 
     def drop(self) -> None:
         """End here and now: the claim is over, or the turn is evicted. Nothing is said."""
@@ -160,18 +137,54 @@ class Turn:
         elif self.state is State.PLAYING:
             self._say()
 
-    # -- what the code does ------------------------------------------------------------------------------------
+    def broke(self, error: Exception) -> None:
+        """Hear that wflow itself failed here: the instance is paused, and the others go on."""
+        traceback.print_exception(error)
+        if self.state is not State.PLAYING:
+            self.drop()
+            return
+        try:
+            self._hold(WorkflowInternalError(f"wflow failed inside this instance: {error!r}"))
+        finally:
+            self.drop()
 
-    async def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> object:
-        """Do one step: give its value, or raise its error, when its outcome is on disk."""
+    # -- what the code does -------------------------------------------------------------------------------------
+
+    def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> Coroutine[Any, Any, object]:
+        """Do one step: give its value, or raise its error, when its outcome is on disk.
+
+        Raises NonRetryableError at once when the code at hand is not this turn's.
+        """
         if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - unlike the public one, it does not raise
-            message = (
+            raise NonRetryableError(
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
             )
-            raise RuntimeError(message)
+        return self._step(step, body, digest)
+
+    def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
+        """Keep a timer of the loop as a step."""
         if self.state is not State.PLAYING:
-            raise asyncio.CancelledError
+            return lambda: None
+        try:
+            key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
+        except NonDeterminismError as diverged:
+            self._diverged = diverged
+            return lambda: None
+        self._bells[key] = ring
+        return lambda: self._forget(key)
+
+    def log(self, level: str, message: str, detail: dict[str, object]) -> None:
+        """Append a log line, once however often the code replays."""
+        if self.state is State.PLAYING:
+            self.machine.log(Logged(level, message, now(), detail))
+
+    async def _step(self, step: Step, body: Body | None, digest: bytes) -> object:
+        if self.state is not State.PLAYING:
+            self._refusals += 1
+            if self._refusals <= LAST_STEPS:
+                raise asyncio.CancelledError
+            return await self.loop.create_future()
         future: asyncio.Future[Any] = self.loop.create_future()
         try:
             key = self.machine.open(step, now(), digest)
@@ -187,33 +200,30 @@ class Turn:
             self._forget(key)
             raise
 
-    def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
-        """Keep a timer of the loop as a step."""
-        try:
-            key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
-        except NonDeterminismError as diverged:
-            self._diverged = diverged
-            return lambda: None
-        self._bells[key] = ring
-        return lambda: self._forget(key)
+    def _forget(self, key: str) -> None:
+        """Let go of a step that the code gave up before it saw its outcome."""
+        if self.state is not State.PLAYING:
+            return
+        self.machine.close(key)
+        self._futures.pop(key, None)
+        self._bodies.pop(key, None)
+        self._bells.pop(key, None)
+        self._parked.remove(key)
+        attempt = self._attempts.pop(key, None)
+        if attempt is not None:
+            attempt.give_up()
 
-    def log(self, level: str, message: str, detail: dict[str, object]) -> None:
-        """Append a log line, once however often the code replays."""
-        if self.state is State.PLAYING:
-            self.machine.log(Logged(level, message, now(), detail))
-
-    # -- the cycle ---------------------------------------------------------------------------------------------
+    # -- the cycle ----------------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        machine, loop = self.machine, self.loop
+        machine, loop, task = self.machine, self.loop, self._task
         try:
             loop.run()
-            while self._diverged is None and not self._task.done():
-                seen = machine.next(self._durable)
-                if seen is None:
-                    break
-                self._hand(seen)
-                loop.run()
+            while self._diverged is None and (seen := machine.next(self._durable)) is not None:
+                # What is left when the code has ended must be of steps that it asked for, and nothing else.
+                if not task.done():
+                    self._hand(seen)
+                    loop.run()
         except NonDeterminismError as diverged:
             self._diverged = diverged
         except Spinning as spinning:
@@ -221,8 +231,8 @@ class Turn:
             return
         if self._diverged is not None:
             self._hold(self._diverged)
-        elif self._task.done():
-            self._finish()
+        elif task.done():
+            self._end(outcome_of(task))
         else:
             if not machine.replaying and not self._home.draining:
                 for key in machine.undecided():
@@ -234,7 +244,6 @@ class Turn:
         key = seen.key
         self.loop.now = max(self.loop.now, seen.at / 1000)
         self._bodies.pop(key, None)
-        self._parks.pop(key, None)
         ring = self._bells.pop(key, None)
         if ring is not None:
             ring()
@@ -248,15 +257,20 @@ class Turn:
             case Err(failure):
                 future.set_exception(error_of(failure))
 
-    def _decide(self, key: str) -> None:
-        match self.machine.decide(key, now()):
+    def _decide(self, key: str) -> Decision:
+        decision = self.machine.decide(key, now())
+        match decision:
             case Run(attempt, timeout_ms):
+                self._parked.remove(key)
                 self._begin(key, attempt, timeout_ms)
-            case Park() as park:
-                self._parks[key] = park
+            case Park():
+                self._parked.add(key, decision)
+                self._home.began(self, key)
+            case Settle():
+                self._parked.remove(key)
+        return decision
 
     def _begin(self, key: str, attempt: int, timeout_ms: int) -> None:
-        self._parks.pop(key, None)
         self.machine.begin(key, attempt, now())
         self._attempts[key] = Attempt(
             self._bodies[key],
@@ -269,24 +283,46 @@ class Turn:
 
     def _report(self, key: str, outcome: Outcome) -> None:
         del self._attempts[key]
-        self.machine.report(key, outcome, now())
-        if isinstance(outcome, Err) and not self._home.draining:
-            self._decide(key)
-        self._say()
+        try:
+            self.machine.report(key, outcome, now())
+            if isinstance(outcome, Err) and not self._home.draining:
+                self._decide(key)
+            self._say()
+        except Exception as error:  # noqa: BLE001 - it is ours; the attempt would keep it to itself
+            self.broke(error)
 
-    def _receive(self, arrived: list[Received]) -> None:
+    def _receive(self, arrived: Sequence[Received]) -> None:
+        """Take events in, and give them to those that wait for them."""
         at = now()
+        new: Counter[str] = Counter()
         for one in arrived:
-            self.machine.receive(facts.Received(one.event, one.type, one.payload, one.sent_at, at))
+            if self.machine.receive(facts.Received(one.event, one.type, one.payload, one.sent_at, at)):
+                new[one.type] += 1
+        for type_, count in new.items() if not self._home.draining else ():
+            left = count
+            for key in self._parked.awaiting(type_):
+                match self._decide(key):
+                    case Settle(Ok()):
+                        left -= 1
+                if not left:
+                    break
 
-    def _decide_due(self, *, every: bool = False) -> None:
-        """Decide parked steps again: those whose time has come, or every one after an event or a rest."""
-        at = now()
-        due = [(park.until, key) for key, park in self._parks.items() if every or park.until <= at]
-        # A stable sort: of steps due at the same instant, the one the code asked for first goes first.
-        for _, key in sorted(due, key=lambda one: one[0]):
-            del self._parks[key]
-            self._decide(key)
+    def _decide_due(self) -> None:
+        """Decide parked steps again whose time has come."""
+        if not self._home.draining:
+            for key in self._parked.due(now()):
+                self._decide(key)
+
+    def _ring(self) -> None:
+        """Wake for a parked step while another one keeps the turn going."""
+        if self.state is State.PLAYING:
+            try:
+                self._decide_due()
+                self._say()
+            except Exception as error:  # noqa: BLE001 - it is ours; the loop would only print it
+                self.broke(error)
+
+    # -- what became fact ---------------------------------------------------------------------------------------
 
     def _say(self) -> None:
         """Commit what became fact; rest, or be released, when nothing goes on."""
@@ -297,7 +333,7 @@ class Turn:
             self._rest()
         else:
             self._commit()
-            self._set_alarm()
+            self._alarm.set(self._parked.until())
 
     def _commit(self, change: Change | None = None) -> None:
         new = self.machine.take()
@@ -305,18 +341,20 @@ class Turn:
             self._home.outbox.add(self, new, last_seq=self.machine.seq, change=change)
 
     def _rest(self) -> None:
-        if not self._parks:
-            stuck = WorkflowInternalError("the workflow waits for something that no step, event or timer can bring")
+        wake_at = self._parked.until()
+        if wake_at is None:
+            stuck = WorkflowInternalError(
+                "the workflow waits for something that no step, event or timer can bring; "
+                "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
+            )
             self._end(Err(failure_of(stuck)))
             return
         at = now()
-        self.machine.announce(self._parks)
-        wake_at = min(park.until for park in self._parks.values())
-        awaits = sorted({park.event for park in self._parks.values() if park.event is not None})
+        self.machine.announce(self._parked)
         self.machine.move(Moved(status.WAITING, at, detail={"until": wake_at}))
         self.state = State.RESTING
-        self._silence()
-        self._commit(Rested(self.instance, at, wake_at, awaits))
+        self._alarm.set(None)
+        self._commit(Rested(self.instance, at, wake_at, self._parked.awaits()))
         self._home.rested(self)
 
     def _release(self) -> None:
@@ -324,19 +362,6 @@ class Turn:
         self._commit()
         if self._durable == self.machine.seq:
             self._leave(released=True)
-
-    def _finish(self) -> None:
-        task = self._task
-        if task.cancelled():
-            self._end(Err(failure_of(asyncio.CancelledError("the workflow cancelled itself"))))
-        elif (error := task.exception()) is not None:
-            self._end(Err(failure_of(error)))
-        else:
-            try:
-                self._end(Ok(values.encode(task.result())))
-            except (UnserializableError, TooLarge) as wrong:
-                told = type(wrong)(f"`run` returned what cannot be kept: {wrong}")
-                self._end(Err(failure_of(told)))
 
     def _end(self, outcome: Outcome) -> None:
         at = now()
@@ -350,70 +375,25 @@ class Turn:
         self._commit(change)
         self._leave(released=False)
 
-    def _hold(self, diverged: NonDeterminismError) -> None:
+    def _hold(self, why: Exception) -> None:
         """Pause the instance: its code and its journal contradict each other, and wflow does not guess."""
         at = now()
-        failure = failure_of(diverged)
+        if self._task.done() and isinstance(ended := outcome_of(self._task), Err):
+            # Code that broke comes to an end that the journal does not know; this is what to mend.
+            why = type(why)(f"{why}; it ended with {ended.failure.name}: {ended.failure.message}")
+        failure = failure_of(why)
         self.machine.discard()
         self.machine.move(Moved(status.PAUSED, at, failure=failure))
         self._commit(Held(self.instance, at, failure))
         self._leave(released=False)
 
-    # -- letting go --------------------------------------------------------------------------------------------
-
-    def _forget(self, key: str) -> None:
-        """The code gave a step up before it saw its outcome."""
-        if self.state is not State.PLAYING:
-            return
-        self.machine.close(key)
-        for kept in (self._futures, self._bodies, self._bells, self._parks):
-            kept.pop(key, None)
-        attempt = self._attempts.pop(key, None)
-        if attempt is not None:
-            attempt.give_up()
-
-    def _set_alarm(self) -> None:
-        """Wake by ourselves for a parked step while another one keeps the turn going."""
-        self._silence()
-        if self._parks:
-            until = min(park.until for park in self._parks.values())
-            loop = asyncio.get_running_loop()
-            self._alarm = loop.call_later(max(0, until - now()) / 1000, self._ring)
-
-    def _ring(self) -> None:
-        if self.state is State.PLAYING and not self._home.draining:
-            self._decide_due()
-            self._say()
-
-    def _silence(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
     def _leave(self, *, released: bool) -> None:
         if self.state is State.OVER:
             return
         self.state = State.OVER
-        self._silence()
+        self._alarm.set(None)
         for attempt in self._attempts.values():
             attempt.give_up()
         self._attempts.clear()
-        self._evict()
+        self.loop.evict()
         self._home.left(self, released=released)
-
-    def _evict(self) -> None:
-        """Leave user code by cancellation; code that will not go is dropped after a few rounds."""
-        for _ in range(EVICTIONS):
-            living = [task for task in self.loop.tasks if not task.done()]
-            if not living:
-                break
-            for task in living:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-                task.cancel()
-            try:
-                self.loop.run()
-            except Spinning:
-                break
-        for task in list(self.loop.tasks):
-            if task.done() and not task.cancelled():
-                task.exception()  # looked at, so that asyncio does not complain of it

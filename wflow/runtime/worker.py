@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wflow.runtime.failures import trace_of
 from wflow.runtime.http import Request, Response
@@ -12,20 +13,27 @@ if TYPE_CHECKING:
     from wflow.link.frames import Fetch, Headers
     from wflow.runtime.env import Env
 
+TEXT: Final = ("content-type", "text/plain; charset=utf-8")
+NO_WORKER: Final = (
+    "This project has no Worker: define `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`.\n"
+)
+
 
 async def answer(worker: type | None, env: Env, fetch: Fetch) -> tuple[int, Headers, bytes]:
-    """Give status, headers and body; a handler that raises gives a 500 with its traceback, for the runner to show or hide."""
+    """Give status, headers and body.
+
+    A handler that raises, whatever it is, gives a 500 with its traceback, for the runner to show or hide.
+    """
     if worker is None:
-        text = "This project has no Worker: define `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`.\n"
-        return 404, [("content-type", "text/plain; charset=utf-8")], text.encode()
-    request = Request(fetch.method, fetch.url, fetch.headers, fetch.body)
+        return 404, [TEXT], NO_WORKER.encode()
     try:
-        response = await worker(None, env).fetch(request)
+        response = worker(None, env).fetch(Request(fetch.method, fetch.url, fetch.headers, fetch.body))
+        if inspect.isawaitable(response):
+            response = await response
         if not isinstance(response, Response):
-            message = f"fetch must return a Response, not {type(response).__name__}"
-            raise TypeError(message)  # noqa: TRY301 - told like any other mistake of the handler
-    except Exception as error:  # noqa: BLE001 - the user's handler may raise anything
+            raise TypeError(f"fetch must return a Response, not {type(response).__name__}")  # noqa: TRY301
+        return response.parts()
+    except BaseException as error:  # noqa: BLE001 - SystemExit must end no runtime, and somebody waits for the answer
         trace = trace_of(error)
-        print(trace.rstrip(), file=sys.stderr)
-        return 500, [("content-type", "text/plain; charset=utf-8"), ("x-wflow-error", "1")], trace.encode()
-    return response.status, response.headers.items(), response.body
+        print(trace.rstrip(), file=sys.stderr)  # noqa: T201 - this goes to the log, as the handler's own lines do
+        return 500, [TEXT, ("x-wflow-error", "1")], trace.encode(errors="replace")

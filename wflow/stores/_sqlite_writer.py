@@ -38,8 +38,8 @@ class Writer:
     ) -> None:
         """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction.
 
-        It gets the ``position`` as it was when that transaction ended: by the time it is called, the thread may
-        be in the middle of the next one, of which nobody may read yet.
+        It gets the ``position`` as it was when that transaction ended: by the time it is called, the thread
+        may be in the middle of the next one, of which nobody can read yet.
         """
         self._connection = connection
         self._position = position

@@ -1,4 +1,4 @@
-"""A read-only mapping that answers to items and attributes, in Cloudflare's camelCase and in Python's snake_case."""
+"""A read-only mapping that answers to items and attributes, in camelCase and in snake_case."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ _JOINT = re.compile(r"_([a-z0-9])")
 
 
 class View(dict[str, object]):
-    """A dict under camelCase keys: ``view["instanceId"]``, ``view["instance_id"]``, ``view.instance_id``, ``view.instanceId``.
+    """A dict under Cloudflare's camelCase keys, whose items have Python's names as well.
 
-    It is a real dict, so that `json.dumps` and `Response.json` take it; changing it raises TypeError.
+    ``view["instanceId"]``, ``view["instance_id"]``, ``view.instance_id`` and ``view.instanceId`` are one. It is a real
+    dict, so that `json.dumps` and `Response.json` take it; changing it raises TypeError.
     """
 
     __slots__ = ()
 
+    def get(self, key: object, default: object = None) -> object:
+        """Get an item under either of its names."""
+        return self[key] if key in self else default  # type: ignore[index]
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or super().__contains__(_camel(key))
+
     def __missing__(self, key: str) -> object:
         """Find a snake_case key under its camelCase name."""
-        camel = _JOINT.sub(lambda found: found[1].upper(), key)
-        if camel != key and camel in self:
+        camel = _camel(key)
+        if super().__contains__(camel):
             return self[camel]
         raise KeyError(key)
 
@@ -31,13 +39,11 @@ class View(dict[str, object]):
         try:
             return self[name]
         except KeyError:
-            known = ", ".join(self)
-            message = f"there is no {name!r} here; there is {known}"
-            raise AttributeError(message) from None
+            known = ", ".join(map(str, self)) or "nothing"
+            raise AttributeError(f"there is no {name!r} here; there is {known}") from None
 
     def _refuse(self, *_args: object, **_kwargs: object) -> NoReturn:
-        message = "this is read-only; make a copy with dict(...) to change it"
-        raise TypeError(message)
+        raise TypeError("this is read-only; make a copy with dict(...) to change it")
 
     __setitem__ = __delitem__ = __setattr__ = __delattr__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -45,4 +51,8 @@ class View(dict[str, object]):
 
     def __reduce__(self) -> tuple[type[View], tuple[Mapping[str, object]]]:
         """Copy and pickle as what it holds."""
-        return View, (dict(self),)
+        return type(self), (dict(self),)
+
+
+def _camel(key: object) -> object:
+    return _JOINT.sub(lambda found: found[1].upper(), key) if isinstance(key, str) else key

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
+
+import msgspec
 
 from wflow.engine.decisions import Decision, Park, Run, Settle
 from wflow.engine.outcome import Err, Failure
@@ -20,8 +21,7 @@ INTERRUPTED: Final = Failure(
 """What an attempt fails with that died with its process; Cloudflare's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(msgspec.Struct, frozen=True, gc=False):
     """Call the user's function; a value settles it, an error is retried by policy."""
 
     kind: ClassVar[str] = "do"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from wflow.engine.decisions import Decision, Park, Settle
 from wflow.engine.outcome import Ok
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from wflow.engine.past import Past
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True, gc=False):
     """Sleep for ``duration_ms`` after it was first asked for, or until the instant ``until``.
 
     The duration is no part of the step's identity: a changed one moves the deadline of the same sleep.

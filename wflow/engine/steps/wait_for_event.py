@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
 
 from wflow.engine import names
 from wflow.engine.decisions import Decision, Park, Settle
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from wflow.engine.past import Past
 
 
-@dataclass(frozen=True, slots=True)
-class WaitForEvent:
+class WaitForEvent(msgspec.Struct, frozen=True, gc=False):
     """Consume the first event of type ``awaits`` that was sent before the deadline."""
 
     kind: ClassVar[str] = "waitForEvent"

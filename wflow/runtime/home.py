@@ -1,0 +1,44 @@
+"""What a turn uses of the runtime that it plays in."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from wflow.runtime.outbox import Outbox
+    from wflow.runtime.turn import Turn
+
+
+class State(enum.Enum):
+    """Whether a turn holds a claim and goes on, is at rest in memory, or is over."""
+
+    PLAYING = enum.auto()
+    RESTING = enum.auto()
+    OVER = enum.auto()
+
+
+class Home(Protocol):
+    """A runtime, as its turns see it."""
+
+    outbox: Outbox
+    draining: bool
+
+    @property
+    def threads(self) -> Executor:
+        """Where sync step bodies run."""
+        ...
+
+    def began(self, turn: Turn, key: str) -> None:
+        """Hear that an attempt or a wait begins, to `announce` it if it lasts."""
+        ...
+
+    def rested(self, turn: Turn) -> None:
+        """Hear that the turn rests; it may be evicted from now on."""
+        ...
+
+    def left(self, turn: Turn, *, released: bool) -> None:
+        """Hear that the turn is over here; ``released`` when its instance goes on elsewhere."""
+        ...
