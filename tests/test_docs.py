@@ -388,7 +388,7 @@ def spoken(name: str, value: Any) -> str:
         span = round(value if "MS" in units else value * 1_000)
         for unit, size in UNITS.items():
             if span and not span % size:
-                return f"{span // size} {unit}{'s' * (span > size)}"
+                return f"{span // size:,} {unit}{'s' * (span > size)}"
         return f"{span} ms"
     return f"{value:,}"
 

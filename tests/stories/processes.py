@@ -125,7 +125,9 @@ class World:
     @contextlib.contextmanager
     def runner(self, *arguments: str) -> Iterator[Process]:
         """Have a runner, and end it after the block."""
-        with self.start("runner", "start", "--port", "0", "--data-dir", str(self.data), *arguments).ending() as up:
+        with self.start(
+            "runner", "start", "--port", "0", "--data-dir", str(self.data), *arguments
+        ).ending() as up:
             up.ready()
             yield up
 
@@ -174,6 +176,12 @@ class Process:
     def code(self) -> int | None:
         """Its exit code, once it has ended."""
         return self._process.poll()
+
+    def close(self) -> None:
+        """End it the hard way, if it has not ended."""
+        if self.code is None:
+            self._process.kill()
+            self._process.wait(PATIENCE_S)
 
     def ready(self) -> str:
         """Wait until it says where it listens; gives the URL."""

@@ -34,8 +34,14 @@ def test_the_wheel_in_an_empty_environment_makes_and_runs_a_project(tmp_path):
         url = wait_for(lambda: ready(tmp_path / "errors", session), "the dev session")
         with httpx.Client(base_url=url, timeout=30) as client:
             made_id = client.post("/").json()["id"]
-            wait_for(lambda: client.get("/", params={"id": made_id}).json()["status"] == "complete", "the end")
-        told = run([wflow, "workflows", "instances", "list", "my-workflow", "--local"], tmp_path / "my-workflow", environment)
+            wait_for(
+                lambda: client.get("/", params={"id": made_id}).json()["status"] == "complete", "the end"
+            )
+        told = run(
+            [wflow, "workflows", "instances", "list", "my-workflow", "--local"],
+            tmp_path / "my-workflow",
+            environment,
+        )
         assert made_id in told.stdout
     finally:
         session.send_signal(signal.SIGTERM)
@@ -45,7 +51,18 @@ def test_the_wheel_in_an_empty_environment_makes_and_runs_a_project(tmp_path):
 
 def build(folder: Path) -> Path:
     """Build the wheel; hatchling is there already, nothing is fetched."""
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), str(ROOT)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(folder),
+        str(ROOT),
+    ]
     run(pip, folder, dict(os.environ))
     (wheel,) = folder.glob("wflow_toolkit-*.whl")
     return wheel
@@ -54,7 +71,16 @@ def build(folder: Path) -> Path:
 def install(wheel: Path, into: Path) -> str:
     """Install the wheel and what it needs, as pinned, and nothing that is for tests."""
     venv.create(into, with_pip=True)
-    pip = [str(into / "bin" / "python"), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    pip = [
+        str(into / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "-c",
+        str(ROOT / "constraints.txt"),
+        str(wheel),
+    ]
     run(pip, into, dict(os.environ))
     return str(into / "bin" / "wflow")
 

@@ -1,7 +1,7 @@
-"""What every file of this folder offers: the stub that user code holds, and the provider that the runner runs.
+"""What every file of this folder offers: the stub that user code holds, the provider that the runner runs.
 
-The two meet over the link: a stub's call is a method's name and a list of values, the provider's answer a value. What a provider
-raises is raised by the stub. The file's name is the binding's kind.
+The two meet over the link: a stub's call is a method's name and a list of values, the provider's answer a
+value. What a provider raises is raised by the stub. The file's name is the binding's kind.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Control(Protocol):
-    """The operations on instances; each is durable when it returns, and raises a Refused that says why not."""
+    """The operations on instances; each is durable when it returns, or raises a Refused that says why not."""
 
     @property
     def store(self) -> Store:
@@ -26,7 +26,8 @@ class Control(Protocol):
     async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
         """Create instances of a workflow.
 
-        Raises WorkflowNotFound, InvalidInput for an id that breaks the rule, TooLarge, TooMany for a full queue.
+        Raises WorkflowNotFound, InvalidInput for an id that breaks the rule, TooLarge, TooMany for a full
+        queue.
         """
         ...
 
@@ -39,5 +40,5 @@ class Control(Protocol):
         ...
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        """Terminate an instance (``verb`` is of `wflow.engine.status.MOVES`); raises InstanceEnded when it cannot be."""
+        """Terminate an instance (``verb`` is one of `wflow.engine.status.MOVES`), or raise InstanceEnded."""
         ...

@@ -22,19 +22,27 @@ if TYPE_CHECKING:
 
 
 class WorkflowBinding:
-    """``env.MY_WORKFLOW``. What a method raises is a `Refused`: InstanceExists, InstanceNotFound, InvalidInput, TooLarge, TooMany."""
+    """``env.MY_WORKFLOW``. What its methods raise is a `Refused`: InstanceExists, InstanceNotFound, ..."""
 
     def __init__(self, send: Send) -> None:
         """Call the provider by ``send``."""
         self._send = send
 
     async def create(
-        self, options: Mapping[str, object] | None = None, *, id: str | None = None, params: object = None  # noqa: A002
+        self,
+        options: Mapping[str, object] | None = None,
+        *,
+        id: str | None = None,
+        params: object = None,
     ) -> WorkflowInstance:
         """Create an instance, durably: it is on disk when this returns, and runs as soon as there is a slot.
 
-        Takes ``id=`` and ``params=``, or Cloudflare's one mapping of both. Raises InstanceExists when the id is taken.
+        Takes ``id=`` and ``params=``, or Cloudflare's one mapping of both. Raises InstanceExists when the
+        id is taken, InvalidInput for an id that breaks the rule, TooLarge for params and TooMany for a
+        queue beyond their limits.
         """
+        if options is not None and not (id is None and params is None):
+            raise InvalidInput("create takes one mapping, or id= and params=, not both")
         wanted = _wanted(options if options is not None else _given(id, params))
         (made,) = await self._make([wanted])
         if not made["created"]:
@@ -46,7 +54,7 @@ class WorkflowBinding:
         made = await self._make([_wanted(one) for one in options])
         return [WorkflowInstance(self._send, one["id"]) for one in made if one["created"]]
 
-    async def get(self, id: str) -> WorkflowInstance:  # noqa: A002
+    async def get(self, id: str) -> WorkflowInstance:
         """Get an instance; raises InstanceNotFound."""
         await self._send("get", [id])
         return WorkflowInstance(self._send, id)
@@ -59,7 +67,7 @@ class WorkflowBinding:
 class WorkflowInstance:
     """One instance, by its ``id``."""
 
-    def __init__(self, send: Send, id: str) -> None:  # noqa: A002
+    def __init__(self, send: Send, id: str) -> None:
         """Refer to it; nothing is asked yet."""
         self._send = send
         self.id = id
@@ -69,7 +77,7 @@ class WorkflowInstance:
         found: Any = await self._send("get", [self.id])
         return View({**found, "error": View(found["error"]) if found["error"] else None})
 
-    async def send_event(self, type: str, payload: object = None) -> None:  # noqa: A002
+    async def send_event(self, type: str, payload: object = None) -> None:
         """Send an event; it is kept until the instance waits for one of its type. Raises InstanceEnded."""
         await self._send("send_event", [self.id, type, payload])
 

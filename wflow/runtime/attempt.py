@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,13 +18,12 @@ from wflow.errors import NonRetryableError, WorkflowTimeoutError
 from wflow.runtime.failures import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
 THREADS: Final = 64
 """Sync step bodies at once in one runtime; more wait for a thread."""
 PROMPT_MS: Final = 1_000
-"""Timeouts up to this are armed at once; longer ones when the attempt has lasted a while (`Attempt.watch`)."""
+"""Timeouts up to this are armed at once, longer ones when the attempt has lasted a while (`watch`)."""
 GOODBYE_S: Final = 5.0
 """How long a body that timed out may take to end once it is cancelled; after that it runs on unheard."""
 
@@ -51,11 +51,21 @@ class Body:
 class Attempt:
     """One call under way; ``done`` hears its outcome once, from the loop, unless it is given up.
 
-    An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is cancelled; a
-    thread cannot be, and runs on unheard.
+    An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is
+    cancelled; a thread cannot be, and runs on unheard.
     """
 
-    __slots__ = ("_body", "_done", "_expired", "_over", "_place", "_task", "_threads", "_timeout_ms", "_timer")
+    __slots__ = (
+        "_body",
+        "_done",
+        "_expired",
+        "_over",
+        "_place",
+        "_task",
+        "_threads",
+        "_timeout_ms",
+        "_timer",
+    )
 
     def __init__(
         self, body: Body, place: Place, threads: Executor, *, timeout_ms: int, done: Callable[[Outcome], None]

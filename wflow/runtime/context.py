@@ -31,7 +31,7 @@ LEVELS: Final = ("debug", "info", "warn", "error")
 
 
 class Context:
-    """The steps of one instance. A step's outcome is on disk before the code sees it, and is never made twice."""
+    """The steps of one instance. An outcome is on disk before the code sees it, and is never made twice."""
 
     def __init__(self, turn: Turn, output: Output) -> None:
         """Tie it to its turn; ``output`` takes what is logged inside a step."""
@@ -68,10 +68,10 @@ class Context:
     ) -> Coroutine[Any, Any, Any]:
         """Call ``function(*arguments)`` durably and give what it returned.
 
-        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes ``limit``
-        (retries, so attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or
-        "exponential"); ``timeout`` is for each attempt ("10 minutes"). The last attempt's error is raised here,
-        where it can be caught.
+        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes
+        ``limit`` (retries, so attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff``
+        ("constant", "linear" or "exponential"); ``timeout`` is for each attempt ("10 minutes"). The last
+        attempt's error is raised here, where it can be caught.
 
         Raises InvalidInput for a name, a policy or a function that cannot be.
         """
@@ -108,8 +108,8 @@ class Context:
     ) -> Event:
         """Wait for an event of a type and give it: ``payload``, ``timestamp``, ``type``.
 
-        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which can be
-        caught, after ``timeout`` (1 second to 365 days).
+        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which
+        can be caught, after ``timeout`` (1 second to 365 days).
         """
         names.step_name(name)
         timeout_ms = _milliseconds(name, timeout)
@@ -123,12 +123,15 @@ class Context:
     ) -> None:
         """Log a line, with values beside it; in workflow code once, however often it replays.
 
-        Raises InvalidInput for an unknown level or a detail that is no mapping, UnserializableError for values that cannot be kept.
+        Raises InvalidInput for an unknown level or a detail that is no mapping, UnserializableError for
+        values that cannot be kept.
         """
         if level not in LEVELS:
             raise InvalidInput(f"a log level is one of {', '.join(LEVELS)}, not {names.shown(level)}")
         if not isinstance(detail, (Mapping, NoneType)):
-            raise InvalidInput(f"ctx.log takes a dict of values beside the message, not {names.shown(detail)}")
+            raise InvalidInput(
+                f"ctx.log takes a dict of values beside the message, not {names.shown(detail)}"
+            )
         text = cut(str(message))
         shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
         if self._in_workflow():

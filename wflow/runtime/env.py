@@ -32,7 +32,7 @@ FINAL: Final = (InstanceEnded, InstanceExists, InstanceNotFound, InvalidInput, T
 
 
 class Env:
-    """Attributes and items by the names in the config; what is not declared is an error that lists what is."""
+    """Attributes and items by the names in the config; any other name is an error that lists these."""
 
     def __init__(self, held: Mapping[str, object]) -> None:
         """Hold bindings and variables."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Event(View):
-    """Read-only: `payload`, `timestamp`, `instance_id` and `workflow_name`; or `payload`, `timestamp`, `type`."""
+    """Read-only: `payload` and `timestamp`, with `instance_id` and `workflow_name`, or with `type`."""
 
     __slots__ = ()
 

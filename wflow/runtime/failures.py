@@ -40,8 +40,8 @@ def failure_of(error: BaseException, *, depth: int = 0) -> Failure:
 def error_of(failure: Failure) -> Exception:
     """Turn what the journal keeps back into an exception, of the same class where that can be imported.
 
-    One whose class wants more than its arguments is made without its __init__, so it may lack attributes. A class that is
-    gone, or that says something else when it is made again, comes back as StepFailed.
+    One whose class wants more than its arguments is made without its __init__, so it may lack attributes. A
+    class that is gone, or that says something else when it is made again, comes back as StepFailed.
     """
     error = _remade(failure)
     if failure.cause is not None:
@@ -57,7 +57,9 @@ def outcome_of(task: asyncio.Task[Any]) -> Outcome:
         return Err(failure_of(asyncio.CancelledError("the workflow cancelled itself")))
     error = task.exception()
     if isinstance(error, RuntimeError) and FOREIGN in str(error):
-        hint = "workflow code cannot await a future that is no step's; put what it stands for in a step (ctx.do)"
+        hint = (
+            "workflow code cannot await a future that is no step's; put what it stands for in a step (ctx.do)"
+        )
         return Err(failure_of(RuntimeError(f"{hint}: {error}").with_traceback(error.__traceback__)))
     if error is not None:
         return Err(failure_of(error))
@@ -102,7 +104,7 @@ def _message(error: BaseException) -> str:
 
 
 def _arguments(error: BaseException) -> bytes:
-    """Encode what the class would be called with by pickle: `args`, but for those that know better, like OSError."""
+    """Encode what pickle would call the class with: `args`, but for those that know better, like OSError."""
     try:
         made = error.__reduce__()
         arguments = made[1] if isinstance(made, tuple) and made[0] is type(error) else error.args

@@ -19,7 +19,8 @@ _VALUE: Final = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*")
 class Headers:
     """Headers by name in any case; the first value wins in `get`, `append` keeps several.
 
-    Raises ValueError for a name or a value that HTTP cannot carry; a line break in one would begin another header.
+    Raises ValueError for a name or a value that HTTP cannot carry; a line break in one would begin another
+    header.
     """
 
     def __init__(self, given: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None) -> None:
@@ -88,7 +89,7 @@ class Request:
         """Give the body as text; bytes that are no UTF-8 are replaced."""
         return self._body.decode(errors="replace")
 
-    async def json(self) -> Any:  # noqa: ANN401
+    async def json(self) -> Any:
         """Give the body read as JSON; raises ValueError when it is none."""
         try:
             return msgspec.json.decode(self._body)
@@ -135,7 +136,7 @@ class Response:
         status: int = 200,
         headers: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None,
     ) -> Response:
-        """Answer with JSON; datetimes, Decimals and UUIDs become text. Raises TypeError for what has no JSON."""
+        """Answer with JSON; dates, Decimals and UUIDs become text. Raises TypeError for what has no JSON."""
         response = Response(msgspec.json.encode(data, enc_hook=_refuse), status, headers)
         if "content-type" not in response.headers:
             response.headers["content-type"] = "application/json"

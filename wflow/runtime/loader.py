@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import difflib
-import importlib
+import importlib.util
 import inspect
-import linecache
+import os
 import sys
 import traceback
+from asyncio import events
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,11 +43,10 @@ def load(root: Path, manifest: Manifest) -> Code:
     Raises LoadError with the user's part of the traceback, the file and the line.
     """
     main = root / manifest.main
-    # A file saved twice within a second can have the age and the size of its cached bytecode, and other contents.
+    # A file saved twice within a second can have the age and the size of its cached bytecode, and other
+    # contents.
     sys.dont_write_bytecode = True
-    for folder in (root, main.parent):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    _admit(main.parent, root)
     module = _import(root, main)
     workflows = {
         entry.name: _workflow(module, manifest.main, entry.class_name) for entry in manifest.workflows
@@ -55,21 +54,45 @@ def load(root: Path, manifest: Manifest) -> Code:
     return Code(workflows=workflows, worker=_worker(module))
 
 
+def _admit(*folders: Path) -> None:
+    """Let user code import from ``folders``, after the standard library, which it must not shadow."""
+    library = str(Path(os.__file__).parent)
+    places = [at for at, entry in enumerate(sys.path) if entry == library or entry.endswith("lib-dynload")]
+    at = max(places, default=-1) + 1
+    sys.path[at:at] = [str(folder) for folder in dict.fromkeys(folders) if str(folder) not in sys.path]
+
+
 def _import(root: Path, main: Path) -> ModuleType:
+    shown = str(main.relative_to(root))
     if not main.is_file():
-        raise LoadError(f"there is no {main.relative_to(root)}", hint="set `main` in the config")
-    asyncio._set_running_loop(None)  # type: ignore[arg-type]  # noqa: SLF001 - asyncio.run at import is the user's right
+        raise LoadError(f"there is no {shown}", hint="set `main` in the config")
+    name = main.stem
+    if name in sys.modules or name in sys.stdlib_module_names:
+        raise LoadError(
+            f"{shown} has the name of another module, {name!r}",
+            hint=f"rename it, to my_{name}.py say, and set `main` in the config",
+            file=shown,
+        )
+    spec = importlib.util.spec_from_file_location(name, main)
+    if spec is None or spec.loader is None:
+        raise LoadError(f"{shown} is no Python file", hint="set `main` in the config", file=shown)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    # asyncio.run at import is the user's right; whoever called us has a running loop, which gets its place
+    # back.
+    running = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
+    events._set_running_loop(None)  # noqa: SLF001
     try:
-        return importlib.import_module(main.stem)
-    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
+        spec.loader.exec_module(module)
+    except BaseException as error:
         raise _told(error, root) from error
+    finally:
+        events._set_running_loop(running)  # noqa: SLF001
+    return module
 
 
 def _told(error: BaseException, root: Path) -> LoadError:
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).is_relative_to(root) and "site-packages" not in frame.filename
+        frame for frame in traceback.extract_tb(error.__traceback__) if _is_of(root, Path(frame.filename))
     ]
     file: str | None = None
     line: int | None = None
@@ -79,17 +102,31 @@ def _told(error: BaseException, root: Path) -> LoadError:
         file, line = frames[-1].filename, frames[-1].lineno
     shown = None if file is None else _relative(file, root)
     lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-    hint = None
-    if isinstance(error, ModuleNotFoundError):
-        hint = f"install {error.name!r} in the environment that runs wflow, or check the import's spelling"
     where = f"{shown}:{line}: " if shown else ""
     return LoadError(
         f"{where}{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}",
-        hint=hint,
+        hint=_hint(error, root),
         trace="".join(lines),
         file=shown,
         line=line,
     )
+
+
+def _is_of(root: Path, file: Path) -> bool:
+    return file.is_relative_to(root) and "site-packages" not in file.relative_to(root).parts
+
+
+def _hint(error: BaseException, root: Path) -> str | None:
+    if not isinstance(error, ImportError) or not error.name:
+        return None
+    top = error.name.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        own = [folder / f"{top}.py" for folder in map(Path, sys.path) if _is_of(root, folder / f"{top}.py")]
+        twins = [file.relative_to(root) for file in own if file.is_file()]
+        return f"rename {twins[0]}: a standard module has that name, and goes first" if twins else None
+    if isinstance(error, ModuleNotFoundError):
+        return f"install {error.name!r} in the environment that runs wflow, or check the import's spelling"
+    return None
 
 
 def _relative(file: str, root: Path) -> str:
@@ -106,14 +143,13 @@ def _workflow(module: ModuleType, main: str, name: str) -> type:
             hint=f"did you mean {near[0]!r}?" if near else f"define it in {main}, or import it there",
             file=main,
         )
-    if not isinstance(found, type) or not _overrides(found, "run"):
+    if not (isinstance(found, type) and issubclass(found, WorkflowEntrypoint) and _overrides(found, "run")):
         raise LoadError(
             f"{name!r} in {main} is no workflow",
             hint=f"class {name}(WorkflowEntrypoint): async def run(self, event, ctx): ...",
             file=main,
         )
-    if not inspect.iscoroutinefunction(found.run):  # type: ignore[attr-defined]
-        linecache.checkcache()
+    if not inspect.iscoroutinefunction(found.run):
         raise LoadError(f"`run` of {name!r} in {main} must be `async def`", file=main)
     return found
 

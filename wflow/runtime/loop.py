@@ -1,9 +1,10 @@
 """The event loop that workflow code runs on: a ready queue and nothing else.
 
-Each instance in memory has one. It is run until nothing is ready, inside a callback of the process's real loop, so
-that "quiet" is exact: nothing can happen to the code but what the journal, or a decision that is about to enter it,
-says. Task switches, `gather`, `wait`, `TaskGroup`, locks and queues work as ever and always in the same order. Timers
-are steps of the workflow, hence durable; sockets, threads and subprocesses do not exist here.
+Each instance in memory has one. It is run until nothing is ready, inside a callback of the process's real
+loop, so that "quiet" is exact: nothing can happen to the code but what the journal, or a decision that is
+about to enter it, says. Task switches, `gather`, `wait`, `TaskGroup`, locks and queues work as ever and
+always in the same order. Timers are steps of the workflow, hence durable; sockets, threads and subprocesses
+do not exist here.
 """
 
 from __future__ import annotations
@@ -92,16 +93,17 @@ class Call:
 class Task(asyncio.Task[Any]):
     """A task whose place in a set is the same in every process.
 
-    `asyncio.wait` answers with sets, and a TaskGroup keeps its tasks in one: with the usual hash, an address, a loop over
-    them would take another order at each replay.
+    `asyncio.wait` answers with sets, and a TaskGroup keeps its tasks in one: with the usual hash, an
+    address, a loop over them would take another order at each replay.
     """
 
     __slots__ = ("_hash",)
 
     def __init__(self, coro: Any, number: tuple[int, int], **options: Any) -> None:
         """Make a task known by ``number``: its instance, and how many tasks that had before."""
-        # Before the rest: asyncio puts the task into a set of all tasks while it makes it. The instance is part of it
-        # for the sake of that set, where the first tasks of all instances would otherwise lie on one heap.
+        # Before the rest: asyncio puts the task into a set of all tasks while it makes it. The instance is
+        # part of it for the sake of that set, where the first tasks of all instances would otherwise lie on
+        # one heap.
         self._hash = hash(number)
         super().__init__(coro, **options)
 
@@ -133,9 +135,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         left = CALLBACKS
         try:
             while ready:
-                try:
+                # A task keeps what it raised; SystemExit must end no runtime; suppress() would be slower.
+                try:  # noqa: SIM105
                     ready.popleft().run()
-                except BaseException:  # noqa: BLE001, S110 - a task keeps what it raised; SystemExit must end no runtime
+                except BaseException:  # noqa: BLE001, S110
                     pass
                 left -= 1
                 if not left:
@@ -144,7 +147,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
             self._exit(outer)
 
     def evict(self) -> None:
-        """Leave the code by cancellation; what will not go after a few rounds is closed, and left where it is."""
+        """Leave the code by cancellation; what will not go after a few rounds is closed where it stands."""
         for _ in range(EVICTIONS):
             living = [task for task in self._tasks if not task.done()]
             if not living:
@@ -226,7 +229,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         return self._running
 
     def is_closed(self) -> bool:
-        """It is never closed, only forgotten."""
+        """Tell that it is never closed, only forgotten."""
         return False
 
     def get_debug(self) -> bool:
@@ -243,7 +246,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Become the thread's running loop; gives what `_exit` puts back."""
         outer = events._get_running_loop(), sys.get_asyncgen_hooks()  # noqa: SLF001 - asyncio's hook for loop authors
         events._set_running_loop(self)  # noqa: SLF001
-        # Otherwise an async generator of workflow code would be closed on the real loop, whenever that has time.
+        # Otherwise an async generator of workflow code would be closed on the real loop, whenever that has
+        # time.
         sys.set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
         self._running = True
         return outer
@@ -254,7 +258,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         events._set_running_loop(outer[0])  # noqa: SLF001
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
-        """Close one that the code let go of in the middle; it happens at once, so it is part of the code's order."""
+        """Close one that the code let go of in the middle; it is told at once, so this has its place."""
         if self._running:
             self.create_task(generator.aclose())
 
@@ -262,8 +266,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
 def in_order(as_completed: Callable[..., Any]) -> Callable[..., Any]:
     """Make an `asyncio.as_completed` that starts coroutines in the order in which they are given.
 
-    asyncio's own starts them in the order of a set, and steps that are opened in another order at each replay are
-    other steps.
+    asyncio's own starts them in the order of a set, and steps that are opened in another order at each
+    replay are other steps.
     """
 
     def ordered(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
@@ -286,8 +290,8 @@ def _close(coroutine: Any) -> None:
 
 def _refusing(name: str) -> Callable[..., NoReturn]:
     def refuse(*_args: object, **_kwargs: object) -> NoReturn:
-        message = f"workflow code cannot use the loop's {name}(): this is I/O or a thread; put it in a step (ctx.do)"
-        raise RuntimeError(message)
+        what = f"workflow code cannot use the loop's {name}()"
+        raise RuntimeError(f"{what}: this is I/O or a thread; put it in a step (ctx.do)")
 
     return refuse
 

@@ -1,34 +1,44 @@
-"""The runtime: one process that runs one version of user code, at the end of one link. It owns nothing durable."""
+"""The runtime: a process that runs one version of user code at the end of a link, and owns nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
+import select
 import socket
 import sys
 import threading
 import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from wflow.bundle import manifest as manifests
-from wflow.engine import values
-from wflow.errors import LinkError, LoadError, WflowError
+from wflow.engine import status, values
+from wflow.engine.changes import Held
+from wflow.engine.facts import Moved
+from wflow.errors import LinkError, LoadError, WflowError, WorkflowInternalError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
 from wflow.runtime import event, loader, worker
 from wflow.runtime.attempt import THREADS
+from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
-from wflow.runtime.failures import error_of
+from wflow.runtime.failures import error_of, failure_of
+from wflow.runtime.home import State
+from wflow.runtime.loop import in_order
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import Lines, Output
-from wflow.runtime.turn import State, Turn
+from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LINGER_S: Final = 0.02
 """An attempt that lasts longer is told before it ends, so that it counts if the process dies."""
@@ -52,7 +62,7 @@ class Runtime:
         self.channel: Channel[frames.ToRuntime] = Channel(frames.ToRuntime, self._hear, self._lost)
         self.outbox = Outbox(self.channel.send)
         self.output = Output(self._loop, self.channel.send)
-        self._manifest: manifests.Manifest | None = None
+        self._limits: dict[str, int] = {}
         self._code = loader.Code()
         self._env = Env({})
         self._turns: dict[int, Turn] = {}
@@ -70,7 +80,7 @@ class Runtime:
         self._loop.call_later(GRACE_S / 2, self._sweep)
         await self._gone.wait()
 
-    # -- what turns use ----------------------------------------------------------------------------------------
+    # -- what turns use ------------------------------------------------------------------------------------
 
     def began(self, turn: Turn, key: str) -> None:
         """Look at an attempt again when it has lasted a while."""
@@ -90,7 +100,7 @@ class Runtime:
         if released:
             self.channel.send(frames.Released([turn.instance]))
 
-    # -- what the runner says ----------------------------------------------------------------------------------
+    # -- what the runner says ------------------------------------------------------------------------------
 
     def _hear(self, messages: list[frames.ToRuntime]) -> None:
         for message in messages:
@@ -107,7 +117,7 @@ class Runtime:
                     task.add_done_callback(self._fetches.discard)
                 case frames.Deliver(instance, received):
                     if turn := self._turns.get(instance):
-                        turn.receive(received)
+                        _tell(turn, turn.receive, received)
                 case frames.Drop(instances):
                     for instance in instances:
                         if turn := self._turns.get(instance):
@@ -117,19 +127,20 @@ class Runtime:
                 case frames.Drain():
                     self.draining = True
                     for turn in list(self._turns.values()):
-                        turn.drain()
+                        _tell(turn, turn.drain)
 
     def _lost(self, error: LinkError | None) -> None:
-        if error is not None:
-            sys.__stderr__ and print(f"wflow runtime: {error.message}", file=sys.__stderr__)
+        if error is not None and sys.__stderr__ is not None:
+            sys.__stderr__.write(f"wflow runtime: {error.message}\n")
         self._gone.set()
 
     def _load(self, load: frames.Load) -> None:
         try:
-            self._manifest = manifests.decode(load.manifest)
+            manifest = manifests.decode(load.manifest)
+            self._limits = {entry.name: entry.step_limit for entry in manifest.workflows}
             sys.stdout, sys.stderr = Lines(self.output, "info"), Lines(self.output, "error")
-            self._code = loader.load(Path(load.root), self._manifest)
-            self._env = build(self._manifest, load.secrets, self.call)
+            self._code = loader.load(Path(load.root), manifest)
+            self._env = build(manifest, load.secrets, self.call)
         except LoadError as error:
             self.channel.send(
                 frames.NotLoaded(error.message, error.trace, error.file, error.line, error.hint)
@@ -140,8 +151,6 @@ class Runtime:
             gc.collect()
             gc.freeze()
             self.channel.send(frames.Loaded(list(self._code.workflows), self._code.handlers()))
-        finally:
-            asyncio._set_running_loop(self._loop)  # noqa: SLF001 - the loader takes it away while user code imports
 
     def _play(self, turns: Sequence[frames.Turn]) -> None:
         missing = []
@@ -149,7 +158,7 @@ class Runtime:
             turn = self._turns.get(spec.instance)
             if spec.records is None:
                 self._resting.pop(spec.instance, None)
-                if turn is None or not turn.resume(spec):
+                if turn is None or _tell(turn, turn.resume, spec) is False:
                     missing.append(spec.instance)
                 continue
             if turn is not None:
@@ -159,25 +168,46 @@ class Runtime:
             self.channel.send(frames.Missing(missing))
 
     def _start(self, spec: frames.Turn) -> None:
-        assert self._manifest is not None
-        limits = {entry.name: entry.step_limit for entry in self._manifest.workflows}
-        cls = self._code.workflows[spec.workflow]
-
         def run(turn: Turn) -> Coroutine[Any, Any, object]:
-            return _run(cls, Context(turn, self.output), self._env, spec)
+            cls = self._code.workflows[spec.workflow]
+            return _run(cls, self._env, Context(turn, self.output), spec)
 
-        turn = Turn(spec, self, run, step_limit=limits[spec.workflow])
-        self._turns[spec.instance] = turn
-        turn.play()
+        try:
+            turn = Turn(spec, self, run, step_limit=self._limits[spec.workflow])
+        except Exception as error:  # noqa: BLE001 - a journal that cannot be read must not end the runtime
+            self._pause(spec, error)
+        else:
+            self._turns[spec.instance] = turn
+            _tell(turn, turn.play)
+
+    def _pause(self, spec: frames.Turn, error: Exception) -> None:
+        """Hold an instance of which not even a turn can be made."""
+        traceback.print_exception(error)
+        at = now()
+        failure = failure_of(WorkflowInternalError(f"wflow cannot play this instance: {error!r}"))
+        moved = Moved(status.PAUSED, at, failure=failure)
+        self.outbox.add(
+            _Unplayed(spec), [moved], last_seq=spec.seq + 1, change=Held(spec.instance, at, failure)
+        )
 
     async def _fetch(self, fetch: frames.Fetch) -> None:
-        status, headers, body = await worker.answer(self._code.worker, self._env, fetch)
-        self.channel.send(frames.Fetched(fetch.call, status, headers, body))
+        code, headers, body = await worker.answer(self._code.worker, self._env, fetch)
+        try:
+            self.channel.send(frames.Fetched(fetch.call, code, headers, body))
+        except LinkError as error:  # the body is too long; whoever asked must hear something
+            text = f"the Worker's answer is too long: {error.message}\n"
+            self.channel.send(frames.Fetched(fetch.call, 500, [worker.TEXT], text.encode()))
 
-    # -- binding calls -----------------------------------------------------------------------------------------
+    # -- binding calls -------------------------------------------------------------------------------------
 
     async def call(self, binding: str, method: str, arguments: list[object]) -> object:
-        """Call a binding's provider in the runner; raises what the provider raised."""
+        """Call a binding's provider in the runner; raises what the provider raised.
+
+        It may be called on another loop than the runtime's: a sync step, in its thread, can `asyncio.run` it.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            here = self.call(binding, method, arguments)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(here, self._loop))
         self._next_call += 1
         number = self._next_call
         raw = values.encode(arguments, limit=CALL_BYTES)
@@ -198,10 +228,10 @@ class Runtime:
         else:
             future.set_exception(error_of(reply.failure))
 
-    # -- now and then ------------------------------------------------------------------------------------------
+    # -- now and then --------------------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        """Announce what has lasted from the look before this one; between two looks every task has had its turn."""
+        """Announce what has lasted since the look before; between two looks every task has had its turn."""
         old, self._old, self._young = self._old, self._young, []
         for turn, key in old:
             turn.announce(key)
@@ -221,10 +251,37 @@ class Runtime:
             self.channel.send(frames.Evicted(evicted))
 
 
-async def _run(cls: type, context: Context, env: Env, spec: frames.Turn) -> object:
+class _Unplayed:
+    """Speaks for an instance that has no turn."""
+
+    def __init__(self, spec: frames.Turn) -> None:
+        self.instance = spec.instance
+        self.epoch = spec.epoch
+
+    def acked(self, seq: int) -> None:
+        pass
+
+    def drop(self) -> None:
+        pass
+
+    def broke(self, error: Exception) -> None:
+        pass
+
+
+async def _run(cls: type, env: Env, context: Context, spec: frames.Turn) -> object:
     """Run the user's `run`; made here, so that what its __init__ raises is the instance's failure."""
-    entry = cls(context, env)
-    return await entry.run(event.opening(spec), context)
+    opening = event.opening(spec)
+    del spec  # it has the whole journal, which nobody needs any more
+    return await cls(context, env).run(opening, context)
+
+
+def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    """Tell a turn something; if it breaks, that is its own affair, and the runtime goes on."""
+    try:
+        return what(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, there are others
+        turn.broke(error)
+        return None
 
 
 def main(descriptor: int) -> None:
@@ -234,9 +291,12 @@ def main(descriptor: int) -> None:
     # Instances in memory are many small objects that live long; looking through them all every few hundred
     # allocations would take a third of the time of a step.
     gc.set_threshold(50_000, 20, 100)
+    asyncio.as_completed = asyncio.tasks.as_completed = in_order(asyncio.as_completed)
+    # A program that user code starts must not keep the link open when this process is gone.
     sock = socket.socket(fileno=descriptor)
+    sock.set_inheritable(False)
     sock.setblocking(False)
-    threading.Thread(target=_watch_parent, daemon=True).start()
+    threading.Thread(target=_watch, args=(os.dup(descriptor),), daemon=True).start()
 
     async def serve() -> None:
         await Runtime().serve(sock)
@@ -247,8 +307,12 @@ def main(descriptor: int) -> None:
         os._exit(0)
 
 
-def _watch_parent() -> None:
+def _watch(link: int) -> None:
+    """End the process when the runner hangs up or dies, even while user code blocks the event loop."""
     parent = os.getppid()
-    while os.getppid() == parent:
-        time.sleep(PARENT_S)
+    hangup = select.poll()
+    hangup.register(link, 0)
+    while os.getppid() == parent and not hangup.poll(PARENT_S * 1000):
+        pass
+    time.sleep(PARENT_S)  # the loop, if it is free, ends in better order
     os._exit(0)

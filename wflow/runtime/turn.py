@@ -1,10 +1,11 @@
-"""One instance in one runtime: its machine, its coroutine on a loop of its own, and what goes on between them.
+"""One instance in one runtime: its machine, its coroutine on its own loop, and what goes on between them.
 
-The one cycle: run the code until it is quiet; hand it the next outcome that is on disk, in journal order; when there
-is none left, decide what its open steps need; say what became fact. Live or replaying, it is the same cycle.
+The one cycle: run the code until it is quiet; hand it the next outcome that is on disk, in journal order;
+when there is none left, decide what its open steps need; say what became fact. Live or replaying, it is the
+same cycle.
 
-A turn rests when nothing runs and no outcome is under way. It then holds no claim, but stays in memory for a while,
-so that the next claim goes on where it stands.
+A turn rests when nothing runs and no outcome is under way. It then holds no claim, but stays in memory for
+a while, so that the next claim goes on where it stands.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Turn:
         context.run(here.set, Place(spec.instance, ""))
         self._task = self.loop.create_task(start(self), context=context)
 
-    # -- what the runtime tells it ------------------------------------------------------------------------------
+    # -- what the runtime tells it -------------------------------------------------------------------------
 
     def play(self) -> None:
         """Begin, or begin again, at the journal's start."""
@@ -148,7 +149,7 @@ class Turn:
         finally:
             self.drop()
 
-    # -- what the code does -------------------------------------------------------------------------------------
+    # -- what the code does --------------------------------------------------------------------------------
 
     def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> Coroutine[Any, Any, object]:
         """Do one step: give its value, or raise its error, when its outcome is on disk.
@@ -213,7 +214,7 @@ class Turn:
         if attempt is not None:
             attempt.give_up()
 
-    # -- the cycle ----------------------------------------------------------------------------------------------
+    # -- the cycle -----------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
         machine, loop, task = self.machine, self.loop, self._task
@@ -322,7 +323,7 @@ class Turn:
             except Exception as error:  # noqa: BLE001 - it is ours; the loop would only print it
                 self.broke(error)
 
-    # -- what became fact ---------------------------------------------------------------------------------------
+    # -- what became fact ----------------------------------------------------------------------------------
 
     def _say(self) -> None:
         """Commit what became fact; rest, or be released, when nothing goes on."""

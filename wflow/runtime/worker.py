@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from wflow.runtime.env import Env
 
 TEXT: Final = ("content-type", "text/plain; charset=utf-8")
-NO_WORKER: Final = (
-    "This project has no Worker: define `class Default(WorkerEntrypoint)` with `async def fetch(self, request)`.\n"
-)
+NO_WORKER: Final = "This project has no Worker: `class Default(WorkerEntrypoint)` with `async def fetch`.\n"
 
 
 async def answer(worker: type | None, env: Env, fetch: Fetch) -> tuple[int, Headers, bytes]:

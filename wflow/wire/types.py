@@ -8,14 +8,14 @@ Headers = list[tuple[str, str]]
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance somebody wants created; without an id it gets a random one. ``params`` is an encoded value."""
+    """An instance to create; without an id it gets a random one. ``params`` is an encoded value."""
 
     id: str | None = None
     params: bytes = b"\x80"
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one Wanted: ``created`` is False when the id existed already, and then nothing was done."""
+    """What became of one Wanted; ``created`` is False when the id existed already: then nothing was done."""
 
     id: str
     created: bool

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from effects import tell
+from effects import tell  # type: ignore[import-not-found]
+
 from wflow import Context, Event, Request, Response, WorkerEntrypoint, WorkflowEntrypoint
 
 VERSION = "one"
@@ -42,7 +44,7 @@ class Gated(WorkflowEntrypoint):
 
     async def _work(self, instance_id: str, gate: str) -> None:
         tell(self.env.WITNESS, instance_id, "begins")
-        while not Path(gate).exists():
+        while not is_open(gate):  # noqa: ASYNC110 - it is opened from outside
             await asyncio.sleep(POLL_S)
         tell(self.env.WITNESS, instance_id, "ends")
 
@@ -69,8 +71,9 @@ class Clumsy(WorkflowEntrypoint):
 
     async def run(self, event: Event, ctx: Context) -> str:
         await ctx.do("sound", self._tell, event.instance_id, "sound")
+        falls = event.payload["falls"]
         retries = {"limit": 5, "delay": 20, "backoff": "constant"}
-        return await ctx.do("clumsy", self._stumble, event.instance_id, event.payload["falls"], retries=retries)
+        return await ctx.do("clumsy", self._stumble, event.instance_id, falls, retries=retries)
 
     async def _tell(self, instance_id: str, what: str) -> None:
         tell(self.env.WITNESS, instance_id, what)
@@ -83,6 +86,16 @@ class Clumsy(WorkflowEntrypoint):
             await self.env.KV.put(key, str(fallen + 1))
             raise RuntimeError(f"fell {fallen + 1} times")
         return "stands"
+
+
+def is_open(gate: str) -> bool:
+    """Tell whether the file is there."""
+    return Path(gate).exists()
+
+
+def write(name: str, text: str) -> None:
+    """Write a file into the working directory."""
+    Path(name).write_text(text)
 
 
 class Default(WorkerEntrypoint):
@@ -102,10 +115,10 @@ class Default(WorkerEntrypoint):
             case "GET", "/broken":
                 raise RuntimeError("the till is jammed")
             case "GET", "/print":
-                print(query["text"])
+                sys.stdout.write(query["text"] + "\n")
                 return Response("printed")
             case "GET", "/write":
-                Path(query["name"]).write_text(query["text"])
+                write(query["name"], query["text"])
                 return Response("written")
             case "POST", "/counting":
                 params = json.loads(await request.text())

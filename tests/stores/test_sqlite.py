@@ -1,0 +1,417 @@
+"""What is SQLite's own: real files, real locks, real deaths."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.stores.shop import Shop, line, new
+from wflow import stores
+from wflow.engine import facts
+from wflow.engine.facts import LOGGED
+from wflow.errors import InvalidInput, StoreBusy, StoreError, UsageError
+from wflow.stores import sqlite, statements
+from wflow.stores.store import Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def own(loop: asyncio.Runner, folder: Path) -> Iterator[Shop]:
+    """Open a SQLite store, whatever else there is."""
+    shop = Shop(f"sqlite://{folder}")
+    loop.run(shop.open())
+    yield shop
+    loop.run(shop.close())
+
+
+def connections(shop: Shop) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
+    """Reach for the writer's connection and those of the readers."""
+    assert isinstance(shop.store, sqlite.SqliteStore)
+    return shop.store._db, shop.store._opened
+
+
+def python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start another process that runs ``code``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+# -- the address ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "sqlite",
+        "sqlite:",
+        "sqlite://",
+        "oracle:///x",
+        "store:///x",
+        "statements:///x",
+        "_sqlite_writer:///x",
+    ],
+)
+async def test_an_address_of_no_store_is_refused(loop: asyncio.Runner, url: str):
+    with pytest.raises(UsageError, match="is no store") as refused:
+        await stores.connect(url)
+    assert refused.value.hint == "use sqlite:///FOLDER"
+
+
+@pytest.mark.parametrize("name", ["with space", "quo'te", "per%20cent", "what?", "a#b", "ünï"])
+async def test_a_folder_may_have_any_name_and_is_made_if_need_be(
+    loop: asyncio.Runner, tmp_path: Path, name: str
+):
+    folder = tmp_path / "deep" / name
+    store = await stores.connect(f"sqlite://{folder}")
+    await store.create([new("a")])
+    assert await store.find_one("shop", "a") is not None
+    await store.close()
+    assert sorted(file.name for file in folder.iterdir()) == ["lock", "wflow.sqlite"]
+    assert folder.stat().st_mode & 0o077 == 0
+
+
+async def test_a_folder_that_cannot_be_is_an_error_of_the_store(loop: asyncio.Runner, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot use the data folder"):
+        await stores.connect(f"sqlite://{tmp_path / 'file' / 'data'}")
+
+
+async def test_a_file_that_is_no_database_is_an_error_of_the_store(loop: asyncio.Runner, folder: Path):
+    await (await stores.connect(f"sqlite://{folder}")).close()
+    (folder / "wflow.sqlite").write_bytes(b"this is no database at all, by no means" * 100)
+    with pytest.raises(StoreError, match="cannot read"):
+        await stores.connect(f"sqlite://{folder}")
+    (folder / "wflow.sqlite").unlink()
+    await (await stores.connect(f"sqlite://{folder}")).close()
+
+
+# -- how it is set ----------------------------------------------------------------------------------------
+
+
+async def test_every_commit_is_fsynced_into_a_write_ahead_log(loop: asyncio.Runner, own: Shop):
+    writer, _ = connections(own)
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_readers_cannot_write(loop: asyncio.Runner, own: Shop):
+    await own.store.find("shop")
+    _, (reader, *_) = connections(own)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("DELETE FROM instances")
+
+
+# -- one process ------------------------------------------------------------------------------------------
+
+
+async def test_a_second_process_is_refused_until_the_first_ends(loop: asyncio.Runner, own: Shop):
+    code = """
+        import asyncio, sys
+        from wflow import errors, stores
+
+        async def main():
+            try:
+                store = await stores.connect(sys.argv[1])
+            except errors.StoreBusy as busy:
+                print(busy.message, "|", busy.hint)
+            else:
+                print("mine")
+                await store.close()
+
+        asyncio.run(main())
+    """
+    out, error = python(code, own.url).communicate()
+    assert (out.partition("|")[0].strip(), error) == (
+        f"another process uses the data folder {own.url.removeprefix('sqlite://')}",
+        "",
+    )
+    assert "stop the other" in out
+    await own.close()
+    out, _ = python(code, own.url).communicate()
+    assert out == "mine\n"
+    await own.open()
+
+
+async def test_a_second_store_in_this_process_is_refused_too(loop: asyncio.Runner, own: Shop):
+    with pytest.raises(StoreBusy):
+        await stores.connect(own.url)
+    await own.create("a")
+
+
+# -- deaths -----------------------------------------------------------------------------------------------
+
+WRITER = """
+    import asyncio, sys
+    from tests.stores.shop import Shop, line
+
+    async def main():
+        shop = Shop(sys.argv[1])
+        await shop.open()
+        await shop.create(*(f"i{n}" for n in range(8)))
+        await asyncio.gather(*(talk(shop, claim) for claim in await shop.claim()))
+
+    async def talk(shop, claim):
+        for seq in range(1_000_000):
+            assert await shop.say(claim, line(f"{claim.id} {seq + 1}"), after=seq) == []
+            print(claim.id, seq + 1, flush=True)
+
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 50, 333])
+async def test_a_kill_loses_nothing_that_was_acknowledged(loop: asyncio.Runner, folder: Path, lines: int):
+    url = f"sqlite://{folder}"
+    with python(WRITER, url) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline() for _ in range(lines)]
+        os.kill(writer.pid, signal.SIGKILL)
+        told += writer.stdout.readlines()
+    assert writer.returncode == -signal.SIGKILL
+    acknowledged = dict(each.split() for each in told if each.endswith("\n"))
+    shop = Shop(url)
+    await shop.open()
+    for id_, seq in acknowledged.items():
+        said = await own_words(shop, id_)
+        assert len(said) >= int(seq)
+        assert said == [f"{id_} {n}" for n in range(1, len(said) + 1)]
+    assert {claim.id for claim in await shop.claim()} == {f"i{n}" for n in range(8)}
+    await shop.close()
+
+
+async def own_words(shop: Shop, id_: str) -> list[str]:
+    past = await shop.store.load({(await shop.get(id_)).key: 0})
+    decoded = [facts.decode(raw) for each in past.values() for raw in each.records]
+    return [fact.message for fact in decoded if isinstance(fact, facts.Logged)]
+
+
+def test_a_process_that_forgets_to_close_ends_all_the_same(folder: Path):
+    code = """
+        import asyncio, sys
+        from wflow import stores
+        from tests.stores.shop import new
+
+        async def main():
+            store = await stores.connect(sys.argv[1])
+            asyncio.ensure_future(store.create([new("a")]))
+            await asyncio.sleep(0)
+            return store
+
+        store = asyncio.run(main())
+        print("done")
+    """
+    out, error = python(code, f"sqlite://{folder}").communicate(timeout=20)
+    assert (out, error) == ("done\n", "")
+
+
+# -- versions ---------------------------------------------------------------------------------------------
+
+
+async def test_a_folder_of_a_newer_wflow_is_refused_and_left_alone(loop: asyncio.Runner, own: Shop):
+    await own.create("a")
+    writer, _ = connections(own)
+    known = len(statements.MIGRATIONS)
+    assert writer.execute("PRAGMA user_version").fetchone() == (known,)
+    writer.execute(f"PRAGMA user_version = {known + 1}")
+    await own.close()
+    with pytest.raises(StoreError, match=f"its schema is {known + 1}, this one knows {known}") as refused:
+        await own.open()
+    assert refused.value.hint == "update wflow"
+    database = sqlite3.connect(own.url.removeprefix("sqlite://") + "/wflow.sqlite")
+    database.execute(f"PRAGMA user_version = {known}")
+    database.close()
+    await own.open()
+    assert await own.status("a") == "queued"
+
+
+async def test_migrations_are_applied_all_or_none_and_from_where_the_folder_is(
+    loop: asyncio.Runner, own: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    await own.create("a")
+    await own.close()
+    known = statements.MIGRATIONS
+    good = "CREATE TABLE later (x INTEGER);"
+    monkeypatch.setattr(statements, "MIGRATIONS", (*known, good, "CREATE TABLE later (y INTEGER);"))
+    with pytest.raises(StoreError, match="table later already exists"):
+        await own.open()
+    monkeypatch.setattr(statements, "MIGRATIONS", (*known, good, "INSERT INTO later VALUES (7);"))
+    await own.open()
+    writer, _ = connections(own)
+    assert writer.execute("SELECT x FROM later").fetchall() == [(7,)]
+    assert writer.execute("PRAGMA user_version").fetchone() == (len(known) + 2,)
+    assert await own.status("a") == "queued"
+
+
+# -- a full disk ------------------------------------------------------------------------------------------
+
+
+async def test_a_full_disk_is_an_error_and_the_store_goes_on_when_there_is_space(
+    loop: asyncio.Runner, own: Shop
+):
+    claim = await own.claimed("a")
+    writer, _ = connections(own)
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    for said in range(5):
+        assert await own.say(claim, line("x" * 10_000), after=said) == []
+    for _ in range(3):
+        with pytest.raises(StoreError, match="full") as full:
+            await own.say(claim, line("x" * 100_000), after=5)
+        assert full.value.hint == "free some disk space; nothing of this was kept"
+    assert len(await own.facts(claim.key)) == 5
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert await own.say(claim, line("at last"), after=5) == []
+    await own.reopen()
+    assert len(await own.facts(claim.key)) == 6
+
+
+async def test_on_a_full_disk_what_fits_is_kept_beside_what_does_not(loop: asyncio.Runner, own: Shop):
+    writer, _ = connections(own)
+    (pages,) = writer.execute("PRAGMA page_count").fetchone()
+    writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    large = Cell(space="kv", key="large", value=bytes(10**6))
+    small = Cell(space="kv", key="small", value=b"1")
+    results = await asyncio.gather(
+        own.store.write([small]),
+        own.store.write([large]),
+        own.store.create([new("a")]),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [type(None), StoreError, list]
+    assert list(await own.store.read("kv", ["small", "large"], now=1)) == ["small"]
+    assert await own.status("a") == "queued"
+
+
+def test_a_disk_that_takes_no_more_costs_nothing_that_was_acknowledged(folder: Path):
+    code = """
+        import asyncio, resource, signal, sys
+        from tests.stores.shop import Shop, line
+        from wflow.errors import StoreError
+
+        async def main():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            shop = Shop(sys.argv[1])
+            await shop.open()
+            claim = await shop.claimed("a")
+            hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+            said = 0
+            try:
+                while True:
+                    assert await shop.say(claim, line("x" * 10_000), after=said) == []
+                    said += 1
+            except StoreError:
+                pass
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+            assert await shop.say(claim, line("at last"), after=said) == []
+            await shop.reopen()
+            print(said, len(await shop.facts(claim.key)))
+            await shop.close()
+
+        asyncio.run(main())
+    """
+    out, error = python(code, f"sqlite://{folder}").communicate(timeout=40)
+    assert error == ""
+    said, kept = map(int, out.split())
+    assert kept == said + 1 > 5
+
+
+# -- group commit -----------------------------------------------------------------------------------------
+
+
+async def test_what_arrives_together_is_committed_together(loop: asyncio.Runner, own: Shop):
+    writer, _ = connections(own)
+    said: list[str] = []
+    writer.set_trace_callback(said.append)
+    await asyncio.gather(*(own.create(f"i{n}") for n in range(500)))
+    writer.set_trace_callback(None)
+    commits = sum(each == "COMMIT" for each in said)
+    assert 1 <= commits <= 20
+    assert sum(each == "BEGIN IMMEDIATE" for each in said) == commits
+
+
+async def test_a_poisonous_operation_is_left_out_and_only_the_others_are_run_again(
+    loop: asyncio.Runner, own: Shop
+):
+    claim = await own.claimed("a")
+    other = sqlite3.connect(own.url.removeprefix("sqlite://") + "/wflow.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    one = own.store.note([(LOGGED, 1, b"")])
+    poison = own.store.note([(None, 2, b"")])  # type: ignore[list-item]
+    two = own.say(claim, line("two"))
+    more_poison = own.store.note([(LOGGED, 10**40, b"")])
+    three = own.store.note([(LOGGED, 3, b"")])
+    # All of them come while another process writes: most, or all, will be in one transaction.
+    together = asyncio.gather(one, poison, two, more_poison, three, return_exceptions=True)
+    await asyncio.sleep(0)
+    other.execute("COMMIT")
+    other.close()
+    results = await together
+    raised = [type(result) for result in results if isinstance(result, Exception)]
+    assert raised == [StoreError, InvalidInput]
+    assert [record.at for record in await own.store.tail(0)] == [1, 15, 3]
+
+
+# -- what does not escape ---------------------------------------------------------------------------------
+
+
+async def test_no_error_of_sqlite_reaches_a_caller(loop: asyncio.Runner, own: Shop):
+    claim = await own.claimed("a")
+    store = own.store
+    odd = object()
+    calls = [
+        store.create([new(odd)]),  # type: ignore[arg-type]
+        store.claim({odd: 1}, owner="me", now=1),  # type: ignore[dict-item]
+        store.load({odd: 0}),  # type: ignore[dict-item]
+        store.release([(claim.key, odd)], now=1),  # type: ignore[list-item]
+        store.move(odd, "terminate", now=1),  # type: ignore[arg-type]
+        store.deliver(claim.key, odd, b"", now=1),  # type: ignore[arg-type]
+        store.find_one(odd, "a"),  # type: ignore[arg-type]
+        store.find("shop", after=odd),  # type: ignore[arg-type]
+        store.counts(odd),  # type: ignore[arg-type]
+        store.due_at([odd]),  # type: ignore[list-item]
+        store.delete([odd]),  # type: ignore[list-item]
+        store.journal(odd),  # type: ignore[arg-type]
+        store.note([(odd, 1, b"")]),  # type: ignore[list-item]
+        store.tail(odd),  # type: ignore[arg-type]
+        store.read("kv", [odd], now=1),  # type: ignore[list-item]
+        store.write([Cell(space="kv", key="a", value=odd)]),  # type: ignore[arg-type]
+    ]
+    for call in calls:
+        with pytest.raises(StoreError):
+            await call
+    assert await own.status("a") == "running"
+
+
+async def test_a_database_that_breaks_is_an_error_of_the_store(loop: asyncio.Runner, own: Shop):
+    writer, _ = connections(own)
+    writer.execute("DROP TABLE inbox")
+    (key,) = await own.create("a")
+    for broken in (own.store.deliver(key, "paid", b"", now=1), own.store.load({key: 0})):
+        with pytest.raises(StoreError, match="no such table: inbox"):
+            await broken
+    assert await own.status("a") == "queued"
