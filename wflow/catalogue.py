@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def names(package: ModuleType) -> list[str]:
     """Name the public modules of ``package`` in alphabetical order, without importing them."""
     return sorted(
-        found.name
-        for found in pkgutil.iter_modules(package.__path__)
-        if not found.name.startswith("_")
+        found.name for found in pkgutil.iter_modules(package.__path__) if not found.name.startswith("_")
     )
 
 

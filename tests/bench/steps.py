@@ -2,8 +2,8 @@
 
     python tests/bench/steps.py [INSTANCES STEPS [ROUNDS]]
 
-A runner and a runtime process, SQLite with synchronous=FULL, every feature on; no-op steps. The two are measured in turn, so that the
-noise of a shared machine meets both; medians are compared.
+A runner and a runtime process, SQLite with synchronous=FULL, every feature on; no-op steps. The two are
+measured in turn, so that the noise of a shared machine meets both; medians are compared.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Steps(WorkflowEntrypoint):
 
 
 def measure(instances: int, steps: int) -> float:
-    """Run ``instances`` instances of ``steps`` steps; give the seconds from the first create to the last end."""
+    """Run instances of so many steps each; give the seconds from the first create to the last end."""
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
         return loop.run(_measure(Path(folder), instances, steps))
 
@@ -95,8 +95,21 @@ def main() -> None:
     print(f"{instances:,} instances x {steps} steps, {rounds} rounds, medians")
     print(f"  bare   {statistics.median(floor):>10,.0f} steps/s   ({min(floor):,.0f} to {max(floor):,.0f})")
     print(f"  wflow  {statistics.median(ours):>10,.0f} steps/s   ({min(ours):,.0f} to {max(ours):,.0f})")
-    print(f"  ratio  {ratio:>10.2f}             (pair by pair {pairs[0]:.2f} to {pairs[-1]:.2f}; to reach 0.35)")
-    print(json.dumps({"bench": "steps", "instances": instances, "steps": steps, "bare": floor, "wflow": ours, "ratio": ratio}))
+    print(
+        f"  ratio  {ratio:>10.2f}             (pair by pair {pairs[0]:.2f} to {pairs[-1]:.2f}; to reach 0.35)"
+    )
+    print(
+        json.dumps(
+            {
+                "bench": "steps",
+                "instances": instances,
+                "steps": steps,
+                "bare": floor,
+                "wflow": ours,
+                "ratio": ratio,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

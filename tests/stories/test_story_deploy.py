@@ -120,7 +120,7 @@ def test_a_deploy_whose_import_fails_shows_the_users_traceback_and_changes_nothi
         before = kept(world, api)
         text = (world.project / WORKER).read_text()
         for wrong, told in (
-            ('\n\ndef price():\n    return 1 / 0\n\n\nprice()\n', "in price"),
+            ("\n\ndef price():\n    return 1 / 0\n\n\nprice()\n", "in price"),
             ("\n\nraise SystemExit(3)\n", "SystemExit: 3"),
             ("\n\nimport os\n\nos._exit(3)\n", "the process ended while it imported the code"),
         ):
@@ -171,7 +171,9 @@ def test_what_fetch_raises_is_logged_and_hidden_from_strangers(world: World):
         assert "jammed" not in answer.text
         assert "Traceback" not in answer.text
         assert "x-wflow-error" not in answer.headers
-        lines = wait_for(lambda: [one for one in api.logs.read().lines if "jammed" in one["message"]], "the log")
+        lines = wait_for(
+            lambda: [one for one in api.logs.read().lines if "jammed" in one["message"]], "the log"
+        )
         assert lines[0]["level"] == "error"
     with world.dev() as session:
         answer = session.ask("GET", "/broken")

@@ -47,7 +47,9 @@ def test_a_post_starts_an_instance_that_runs_to_its_end(session: Process):
         assert made.status_code == 201
         assert made.json()["status"] in {"queued", "running", "complete"}
         id_ = made.json()["id"]
-        done = wait_for(lambda: complete(client.get("/", params={"id": id_}).json()), "the end of the instance")
+        done = wait_for(
+            lambda: complete(client.get("/", params={"id": id_}).json()), "the end of the instance"
+        )
     assert done["output"] == {"key": f"result:{id_}", "items": [2, 4, 6]}
 
 
@@ -84,9 +86,15 @@ def test_the_command_line_finds_the_session_by_itself_and_tells_the_same(
 def test_the_session_says_what_it_has_and_what_happens(session: Process, newcomer: World, home: Path):
     with httpx.Client(base_url=session.url, **PLAIN) as client:
         id_ = client.post("/").json()["id"]
-        wait_for(lambda: complete(client.get("/", params={"id": id_}).json()), "the end of the instance")
+        wait_for(lambda: complete(client.get("/", params={"id": id_}).json()), "the end")
     told = session.says(f"{id_} complete")
-    for line in ("Binding", "env.KV", "env.MY_WORKFLOW (MyWorkflow)", "env.FETCH_TIMEOUT_SECONDS (10)", "⎔ Starting"):
+    for line in (
+        "Binding",
+        "env.KV",
+        "env.MY_WORKFLOW (MyWorkflow)",
+        "env.FETCH_TIMEOUT_SECONDS (10)",
+        "⎔ Starting",
+    ):
         assert line in told
     session.says("POST / 201 Created (")
     session.says("GET /data 200 OK (")

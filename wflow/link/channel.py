@@ -106,7 +106,7 @@ class Channel(asyncio.Protocol, Generic[In]):
         self._transport = cast("asyncio.Transport", transport)
         if self._over:
             self._end()
-            transport.close()
+            self._loop.call_soon(transport.close)  # uvloop loses the socket when this is done here
         self.flush()
 
     def data_received(self, data: bytes) -> None:

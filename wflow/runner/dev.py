@@ -92,6 +92,7 @@ class _Session:
                         async for paths in changes:
                             await self._reload(paths)
                 finally:
+                    self._runner.feed.close()
                     self._terminal.say("⎔ Shutting down local server...")
 
     async def _reload(self, paths: set[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 PATIENCE_S: Final = 10.0
@@ -16,6 +17,7 @@ class Feed:
         """Start at the store's last position."""
         self.position = position
         self._moved = asyncio.Event()
+        self._closed = False
 
     def tell(self, position: int) -> None:
         """Hear of a commit (the store calls this)."""
@@ -23,12 +25,15 @@ class Feed:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    async def changed(self, after: int) -> int:
-        """Wait for records beyond ``after``, or for PATIENCE_S; give the last position."""
-        if self.position <= after:
-            try:
+    def close(self) -> None:
+        """Tell all who follow that there is no more."""
+        self._closed = True
+        self._moved.set()
+
+    async def changed(self, after: int) -> int | None:
+        """Wait for records beyond ``after``, or for PATIENCE_S; give the last position, None at the end."""
+        if self.position <= after and not self._closed:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
                     await self._moved.wait()
-            except TimeoutError:
-                pass
-        return self.position
+        return None if self._closed else self.position

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,8 +21,8 @@ TRIES: Final = 50
 """How many ports after the wanted one are tried when it is taken."""
 PORTS: Final = 65_536
 BACKLOG: Final = 2_048
-GOODBYE_S: Final = 2
-"""How long open connections may go on when the server ends."""
+GOODBYE_S: Final = 1
+"""How long requests may go on when the server ends."""
 
 
 def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
@@ -81,11 +82,40 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
     try:
         yield
     finally:
-        server.should_exit = True
-        await task
+        server.leave()
+        with _quiet():
+            await task
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep uvicorn from showing a traceback for each request that has to be cut in the end."""
+    log = logging.getLogger("uvicorn.error")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """End at once, and not with the next tick."""
+        self.should_exit = True
+        self._leaving.set()
+
+    async def main_loop(self) -> None:
+        """Do once a second what uvicorn does then."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._leaving.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the process's signals to the process."""

@@ -137,7 +137,7 @@ class Runner:
         """List a Worker's versions."""
         return await self._versions.find(worker, self.now())
 
-    async def changed(self, after: int) -> int:
+    async def changed(self, after: int) -> int | None:
         """Wait for records."""
         return await self.feed.changed(after)
 

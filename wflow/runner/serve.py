@@ -56,6 +56,7 @@ async def _serve(options: ServeOptions) -> None:
             terminal.info(f"Ready on {url}")
             async with following(runner, terminal):
                 await stopped.wait()
+            runner.feed.close()
             terminal.say("Stopping; what is unfinished goes on at the next start.")
     finally:
         await runner.close()

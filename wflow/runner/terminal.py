@@ -61,6 +61,8 @@ class Terminal:
         position = runner.feed.position
         while True:
             upto = await runner.changed(position)
+            if upto is None:
+                return
             try:
                 records = (
                     await runner.store.tail(position, tags=sieve.tags, limit=PAGE) if upto > position else []

@@ -136,7 +136,7 @@ class Attempt:
                 value = await function(*arguments)  # type: ignore[misc]
             else:
                 call = functools.partial(contextvars.copy_context().run, _in_thread, function, arguments)
-                value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+                value = _given(await asyncio.get_running_loop().run_in_executor(self._threads, call))
                 if inspect.isawaitable(value):  # a lambda that calls an async function
                     value = await value
         except asyncio.CancelledError:
@@ -165,9 +165,21 @@ def is_async(function: Callable[..., object]) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _in_thread(function: Callable[..., object], arguments: Sequence[object]) -> object:
+def _in_thread(
+    function: Callable[..., object], arguments: Sequence[object]
+) -> tuple[object, BaseException | None]:
+    """Give what was returned or raised; a future between threads cannot carry every exception."""
     try:
-        return function(*arguments)
-    except StopIteration as stop:
-        # A future cannot hold one; a coroutine, too, makes this of it.
-        raise RuntimeError("the step raised StopIteration") from stop
+        return function(*arguments), None
+    except BaseException as error:  # noqa: BLE001 - it is the user's, and raised again where it is awaited
+        return None, error
+
+
+def _given(ended: tuple[object, BaseException | None]) -> object:
+    value, error = ended
+    try:
+        if error is not None:
+            raise error
+    finally:
+        del error, ended  # its traceback holds this frame, which would hold it
+    return value

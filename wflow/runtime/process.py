@@ -295,7 +295,7 @@ def main(descriptor: int) -> None:
     # A program that user code starts must not keep the link open when this process is gone.
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
-    sock.setblocking(False)
+    sock.settimeout(0)
     threading.Thread(target=_watch, args=(os.dup(descriptor),), daemon=True).start()
 
     async def serve() -> None:

@@ -46,9 +46,10 @@ class Host(Control, Protocol):
         """Delete an instance with all it has; one that runs is stopped first. Raises what `get` raises."""
         ...
 
-    async def changed(self, after: int) -> int:
+    async def changed(self, after: int) -> int | None:
         """Wait until the store has records beyond the position ``after``; give its last position.
 
         Returns at once when it has, and after 10 s at the latest, so that who waits can look for its peer.
+        None says that the runner stops: nobody should wait any longer.
         """
         ...

@@ -79,7 +79,10 @@ async def follow(site: Site, reader: Reader, after: int) -> AsyncIterator[bytes]
                 told_at = loop.time()
             if not all_read:
                 continue
-            end = await host.changed(after)
+            changed = await host.changed(after)
+            if changed is None:
+                return
+            end = changed
             if end <= after or loop.time() - told_at >= HEARTBEAT_S:
                 yield _heartbeat(after)
                 told_at = loop.time()
