@@ -30,9 +30,10 @@ The errors that live in the user's world are exported from ``wflow`` itself:
 
     Exception
     ├── NonRetryableError          raise it in a step: no more attempts
+    │   ├── UnserializableError    a value that cannot be kept (also a TypeError)
+    │   └── MismatchError          a value does not fit its declared type (also a TypeError)
     ├── WorkflowTimeoutError       an attempt or a wait ran out of time (also a TimeoutError)
     ├── StepFailed                 a step's error whose class cannot be imported; .original names it
-    ├── UnserializableError        a value that cannot be kept (also a TypeError)
     ├── NonDeterminismError        the code asks for something the journal contradicts
     └── WorkflowInternalError      wflow's own failure inside an instance
 
@@ -195,10 +196,10 @@ class StoreBusy(StoreError):
 class NonRetryableError(Exception):
     """Raised in a step: the step fails at once, with no more attempts."""
 
-    def __init__(self, message: str = "", name: str = "NonRetryableError") -> None:
-        """Take Cloudflare's two arguments: the message, and a name to show for the error."""
+    def __init__(self, message: str = "", name: str | None = None) -> None:
+        """Take Cloudflare's two arguments: the message, and a name to show instead of the class's."""
         super().__init__(message)
-        self.name = name
+        self.name = type(self).__name__ if name is None else name
 
 
 class WorkflowTimeoutError(TimeoutError):
@@ -214,8 +215,12 @@ class StepFailed(Exception):
         self.original = original
 
 
-class UnserializableError(TypeError):
+class UnserializableError(NonRetryableError, TypeError):
     """A value that cannot be kept in the journal; the message has the path inside it."""
+
+
+class MismatchError(NonRetryableError, TypeError):
+    """A value does not fit the type declared for it; the message has the path, and what was expected."""
 
 
 class NonDeterminismError(Exception):

@@ -58,11 +58,136 @@ def test_no_file_says_where_it_looked_and_what_to_do(tmp_path: Path):
     assert caught.value.hint == "make a project with `wflow init NAME`, or go to the folder of yours"
 
 
-def test_a_wrangler_jsonc_is_named_when_it_is_all_there_is(folder: Folder):
-    folder.write("wrangler.jsonc", "{}")
+FLOWS = """\
+// Ours.
+{
+  "name": "shop",
+  "main": "src/worker.py", /* a class */
+  "compatibility_flags": ["python_workers", "python_workflows",],
+  "workflows": [
+    {
+      "binding": "FLOW",
+      "name": "flow",
+      "class_name": "MyWorkflow",
+      "concurrency": { "limit": 3 },
+    },
+  ],
+  "vars": { "RATE": 1.5, "ON": true, "NOTHING": null, "LIST": [1, "a"] },
+  "env": { "staging": { "vars": { "RATE": 2 } } },
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["wrangler.jsonc", "wrangler.json", "config/any.jsonc"])
+def test_a_jsonc_is_read_as_a_toml_is(folder: Folder, name: str):
+    path = folder.write(name, FLOWS)
+    folder.write(f"{path.parent.relative_to(folder.root)}/src/worker.py", "class MyWorkflow: ...")
+    project = load(folder.root, path=path if "config" in name else None, environment="staging")
+    assert (project.path, project.name, project.main) == (path, "shop-staging", "src/worker.py")
+    assert project.compatibility_flags == ("python_workers", "python_workflows")
+    assert (project.workflows[0].class_name, project.workflows[0].concurrency) == ("MyWorkflow", 3)
+    assert project.vars == {"RATE": 2, "ON": True, "NOTHING": None, "LIST": [1, "a"]}
+    assert (project.notes, project.unserved) == ((), {})
+
+
+def test_wranglers_files_are_found_in_wranglers_order(folder: Folder):
+    for name in ("wrangler.toml", "wrangler.jsonc", "wrangler.json", "wflow.toml"):
+        path = folder.write(name, GOOD)
+        assert find(folder.root) == path
+
+
+def test_a_report_about_a_jsonc_has_its_lines(folder: Folder):
+    folder.write(
+        "wrangler.jsonc",
+        """\
+        {
+          "name": "shop",
+          "main": "src/index.ts",
+          "workflows": {
+            "binding": "W"
+          },
+          "kv_namespaces": [
+            { "binding": "1KV" },
+            { "binding": "OK", "id": null }
+          ],
+          "env": []
+        }
+        """,
+    )
     with pytest.raises(ConfigError) as caught:
         load(folder.root)
-    assert caught.value.hint == "wflow does not read wrangler.jsonc yet: write its keys to wflow.toml as TOML"
+    assert caught.value.message == (
+        "`wrangler.jsonc` has 5 problems\n\n"
+        '  wrangler.jsonc:3    main: must be a Python file: wflow runs no JavaScript such as "src/index.ts"\n'
+        '  wrangler.jsonc:4    workflows: must be an array of tables: write `"workflows": [{...}]`\n'
+        "  wrangler.jsonc:8    kv_namespaces[0].binding: must be a Python name "
+        '(letters, digits and `_`, with no digit and no `__` first), not "1KV"\n'
+        "  wrangler.jsonc:9    kv_namespaces[1].id: "
+        "must be a string of 1-1,024 printable characters, not null\n"
+        "  wrangler.jsonc:11   env: must hold tables such as `[env.staging]`, not an array"
+    )
+
+
+def test_what_means_nothing_to_wflow_in_wranglers_files_is_noted_and_told_when_it_is_missed(folder: Folder):
+    folder.write(
+        "wrangler.jsonc",
+        """\
+        {
+          "$schema": "node_modules/wrangler/config-schema.json",
+          "name": "shop",
+          "main": "src/worker.py",
+          "compatability_date": "2026-01-01",
+          "brand_new": { "x": 1 },
+          "d1_databases": [{ "binding": "DB", "database_name": "app", "database_id": "x" }],
+          "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room" }] },
+          "queues": { "producers": [{ "binding": "JOBS" }], "consumers": [{ "queue": "jobs" }] },
+          "assets": { "directory": "./public", "binding": "ASSETS" },
+          "triggers": { "crons": ["* * * * *"] },
+          "containers": [{ "name": "box", "class_name": "Box" }],
+          "dev": { "port": 9000, "local_protocol": "https" },
+          "kv_namespaces": [{ "binding": "KV", "ttl": 5 }],
+          "env": { "staging": { "dev": { "port": 1 }, "ai": { "binding": "AI" } } }
+        }
+        """,
+    )
+    project = load(folder.root, environment="staging")
+    assert project.dev.port == 9_000
+    assert project.unserved == {
+        "DB": "d1_databases",
+        "ROOM": "durable_objects",
+        "JOBS": "queues",
+        "ASSETS": "assets",
+        "AI": "ai",
+    }
+    told = [note.removeprefix("wrangler.jsonc:") for note in project.notes]
+    assert '2 "$schema": ignored, wflow has no use for it' in told
+    assert "5 compatability_date: unknown key (did you mean `compatibility_date`?); ignored" in told
+    assert any(note.startswith("6 brand_new: unknown key (known keys: name, main, ") for note in told)
+    assert "7 d1_databases: not supported by wflow yet; ignored" in told
+    assert "13 dev.local_protocol: not supported by wflow yet; ignored" in told
+    assert any(note.startswith("14 kv_namespaces[0].ttl: unknown key") for note in told)
+    assert "15 env.staging.dev: can be set only at the top of the file; ignored" in told
+
+
+def test_wrangler_toml_is_wranglers_too(folder: Folder):
+    folder.write("wrangler.toml", GOOD + 'nwe = 1\n[[d1_databases]]\nbinding = "DB"\n')
+    project = load(folder.root)
+    assert project.unserved == {"DB": "d1_databases"}
+    assert len(project.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "`wrangler.jsonc` has 2 problems"),
+        ("", "1:1   expected `{`: the file is one object, at the end of the file"),
+    ],
+)
+def test_a_jsonc_that_says_nothing_is_refused(folder: Folder, text: str, told: str):
+    folder.write("wrangler.jsonc", text)
+    with pytest.raises(ConfigError) as caught:
+        load(folder.root)
+    assert told in caught.value.message
 
 
 def test_a_report_about_a_file_elsewhere_says_where_it_is(folder: Folder):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from wflow.config.report import WRONG, Report
 from wflow.config.tree import Node
 
@@ -52,3 +54,17 @@ def test_notes_are_no_problems():
     report.note(Node(place=("b",), line=None, value=1), "ignored")
     assert report.notes() == ("wflow.toml:4 a: ignored", "wflow.toml b: ignored")
     assert not report
+
+
+@pytest.mark.parametrize("name", ["wrangler.toml", "wrangler.jsonc", "any.json"])
+def test_a_stray_key_is_a_note_in_wranglers_files(name: str):
+    report = Report(name)
+    assert not report.stray(Node(place=("a",), line=4, value=1), "unknown key")
+    assert report.notes() == (f"{name}:4 a: unknown key; ignored",)
+    assert not report
+
+
+def test_a_stray_key_is_a_problem_in_a_file_of_ours():
+    report = Report("wflow.toml")
+    assert report.stray(Node(place=("a",), line=4, value=1), "unknown key")
+    assert report.error().message.endswith("wflow.toml:4   a: unknown key")

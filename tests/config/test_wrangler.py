@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from wflow.config import model, wrangler
+from wflow.config import jsonc, model, wrangler
 from wflow.config.keys import keys_of
 
 TABLES = sorted({*wrangler.IGNORED, *wrangler.UNSERVED})
@@ -23,3 +23,19 @@ def test_no_key_is_both_served_and_not(table: str):
 )
 def test_a_binding_that_code_would_miss_is_not_passed_over(key: str):
     assert key in wrangler.UNSERVED["Project"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"r2_buckets": [{"binding": "A", "bucket_name": "a"}, {"binding": "B"}]', {"A", "B"}),
+        ('"ai": {"binding": "AI"}, "send_email": [{"name": "MAIL"}]', {"AI", "MAIL"}),
+        ('"durable_objects": {"bindings": [{"name": "ROOM", "class_name": "Room"}]}', {"ROOM"}),
+        ('"queues": {"producers": [{"binding": "Q", "queue": "q"}], "consumers": [{"queue": "q"}]}', {"Q"}),
+        ('"d1_databases": [{"binding": 5}, "x", null], "site": null, "assets": []', set()),
+        ('"kv_namespaces": [{"binding": "KV"}], "unheard_of": [{"binding": "X"}]', set()),
+        ('"containers": [{"name": "box", "class_name": "Box"}]', set()),
+    ],
+)
+def test_the_bindings_that_wflow_does_not_serve_are_found_under_whatever_key(text: str, names: set[str]):
+    assert set(wrangler.unserved(jsonc.parse(f"{{{text}}}", "x"))) == names

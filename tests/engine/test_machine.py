@@ -19,7 +19,7 @@ from wflow.engine.facts import (
     encode,
 )
 from wflow.engine.machine import Machine, Seen
-from wflow.engine.outcome import Err, Ok
+from wflow.engine.outcome import FULL, Err, Ok
 from wflow.engine.retry import Retry
 from wflow.engine.steps.do import Do
 from wflow.engine.steps.sleep import Sleep
@@ -599,3 +599,41 @@ def test_a_failed_outcome_is_seen_as_it_was():
     machine = again(*journal)
     machine.open(Do("charge"), 0)
     assert machine.next(LATER) == Seen("charge-1", Err(LAST_STRAW.failure), 1)
+
+
+# -- what an instance may keep ----------------------------------------------------------------------------
+
+
+def test_a_value_for_which_the_instance_has_no_room_left_fails_its_step_for_good():
+    machine = Machine(state_bytes=10)
+    for key, value, noted in (("a-1", b"123456", None), ("b-1", b"12345", FULL), ("c-1", b"1234", None)):
+        machine.open(Do(key[0]), 0)
+        assert machine.decide(key, 0) == Run(1, 600_000)
+        machine.begin(key, 1, 0)
+        outcome = Ok(value) if noted is None else Err(noted)
+        assert machine.report(key, Ok(value), 1) == outcome
+        assert machine.decide(key, 1) == Settle(outcome)
+    told = [type(fact).__name__ for fact in machine.take()]
+    assert told == ["Settled", "Opened", "Failed", "Settled", "Settled"]
+    assert FULL.message == "The instance has exceeded the 1GiB storage limit"
+
+
+def test_what_an_instance_keeps_is_counted_over_its_lives():
+    first = Machine()
+    first.open(Do("a"), 0)
+    done(first, "a-1")
+    second = Machine(first.take(), state_bytes=len(OK.value))
+    assert second.open(Do("a"), 0) == "a-1"
+    second.open(Do("b"), 0)
+    assert second.decide("b-1", 0) == Run(1, 600_000)
+    second.begin("b-1", 1, 0)
+    assert second.report("b-1", Ok(b""), 1) == Ok(b"")
+    second.open(Do("c"), 0)
+    second.decide("c-1", 0)
+    second.begin("c-1", 1, 0)
+    assert second.report("c-1", OK, 1) == Err(FULL)
+
+
+def test_a_step_that_is_over_is_told_what_it_was_told():
+    machine = Machine(state_bytes=0)
+    assert machine.report("a-1", OK, 1) is OK

@@ -52,3 +52,10 @@ def test_what_is_shown_in_a_message_is_short_whatever_it_is():
     assert len(names.shown("x" * 10_000)) == 80
     assert names.shown(10**5_000) == "a int"
     assert names.shown(Sour()).startswith("a test_what_is_shown")
+
+
+def test_a_text_longer_than_a_log_line_is_cut_and_says_so():
+    assert names.cut("x" * names.LOG_LINE_CHARS) == "x" * names.LOG_LINE_CHARS
+    cut = names.cut("x" * 20_000)
+    assert len(cut) == names.LOG_LINE_CHARS
+    assert cut.endswith("x... (20,000 characters)")

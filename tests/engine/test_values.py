@@ -6,13 +6,16 @@ import os
 import subprocess
 import sys
 from collections import Counter, OrderedDict, namedtuple
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pydantic  # noqa: TID251 - what users write their models with
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,8 +65,66 @@ Point = namedtuple("Point", "x y")  # noqa: PYI024 - what users write
 
 @dataclass
 class Order:
-    id: int
+    id: Any
+    lines: list[Any] = field(default_factory=list)
+    total: Decimal = field(init=False)
 
+
+class Line(msgspec.Struct, rename="camel", tag="line"):
+    item_name: str
+    note: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Row(msgspec.Struct, array_like=True, tag=True):
+    a: int
+    b: set[int]
+
+
+class Cell(msgspec.Struct, array_like=True):
+    a: int
+
+
+class Customer(pydantic.BaseModel):
+    given_name: str = pydantic.Field(alias="givenName")
+    colour: Colour = Colour.RED
+    site: pydantic.HttpUrl | None = None
+    folder: PurePosixPath | None = None
+    by_day: dict[date, int] = {}
+    secret: pydantic.SecretStr | None = None
+    lock: Any = None
+
+    @pydantic.computed_field
+    def initial(self) -> str:
+        return self.given_name[0]
+
+
+class Grumpy(pydantic.BaseModel):
+    n: int = 1
+
+    @pydantic.field_serializer("n")
+    def refuse(self, value: int) -> int:
+        raise LookupError("not today")
+
+
+class Numbers(pydantic.RootModel[list[int]]):
+    pass
+
+
+@pydantic.dataclasses.dataclass(frozen=True)
+class Checked:
+    site: pydantic.HttpUrl
+
+
+SITE = pydantic.HttpUrl("http://a.b")
+MODEL: dict[str, object] = {
+    "given_name": "Ada",
+    "colour": "red",
+    "site": None,
+    "folder": None,
+    "by_day": {},
+    "secret": None,
+    "lock": None,
+}
 
 SCALAR = st.one_of(
     st.none(),
@@ -134,6 +195,18 @@ def test_what_people_are_shown_fits_json_and_msgpack(value):
         ({Colour.RED}, {"red"}),
         ({Colour.MIX}, {("red", 3)}),
         ({1: "a", "1": "b"}, {1: "a", "1": "b"}),
+        ({Colour.RED: 1, Level.LOW: 2}, {"red": 1, 1: 2}),
+        (Order(1, [Point(1, 2)]), {"id": 1, "lines": [[1, 2]]}),
+        (Line("pen"), {"type": "line", "itemName": "pen"}),
+        (Row(1, {2}), ["Row", 1, {2}]),
+        (Cell(1), [1]),
+        (Customer(givenName="Ada"), MODEL),
+        (
+            Customer(givenName="Ada", site=SITE, folder=PurePosixPath("/c"), by_day={date(2026, 1, 2): 3}),
+            MODEL | {"site": "http://a.b/", "folder": "/c", "by_day": {"2026-01-02": 3}},
+        ),
+        (Numbers([1, 2]), [1, 2]),
+        (Checked(SITE), {"site": "http://a.b/"}),
     ],
 )
 def test_what_has_no_type_of_its_own_comes_back_as_the_nearest(value, back):
@@ -176,7 +249,21 @@ def test_not_a_number_and_the_infinities_come_back():
     ("value", "where", "problem"),
     [
         (object(), "value", "a builtins.object cannot be kept; use JSON's types"),
-        ([1, {"a": (0, Order(1))}], "value[1]['a'][1]", "Order cannot be kept"),
+        ([1, {"a": (0, Order(object()))}], "value[1]['a'][1]['id']", "a builtins.object cannot be kept"),
+        (Line(cast("str", print)), "value['itemName']", "a builtins.builtin_function_or_method"),
+        (Order, "value", "a builtins.type cannot be kept"),
+        ([Customer(givenName="x", lock=object())], "value[0]['lock']", "a builtins.object cannot be kept"),
+        (
+            Customer(givenName="x", secret=pydantic.SecretStr("y")),
+            "value['secret']",
+            "a pydantic.types.SecretStr cannot be kept",
+        ),
+        (Customer(givenName="x", lock={None: 1}), "value['lock']", "not None"),
+        ([Grumpy()], "value[0]", "Grumpy cannot be read: PydanticSerializationError: Error calling function"),
+        ([PurePosixPath("/a")], "value[0]", "a pathlib.PurePosixPath cannot be kept"),
+        ({"a": {Colour.RED: 1, "red": 2}}, "value['a']", "two of its keys would come back as one"),
+        ({Colour.MIX: 1}, "value", "not ('red', 3)"),
+        ({Checked(SITE)}, "value{...}", "a Checked would come back as what no set can hold"),
         ({"f": print}, "value['f']", "a builtins.builtin_function_or_method"),
         ({"s": {1, (2, object)}}, "value['s']{...}[1]", "a builtins.type"),
         ((x for x in "ab"), "value", "a builtins.generator"),
@@ -215,6 +302,13 @@ def test_a_value_that_contains_itself_is_refused():
     knot["self"] = [knot]
     with pytest.raises(UnserializableError, match="or contains itself"):
         values.encode(knot)
+
+
+def test_a_model_that_contains_itself_is_refused():
+    order = Order(1)
+    order.lines.append(order)
+    with pytest.raises(UnserializableError, match="or contains itself"):
+        values.encode(order)
 
 
 def test_sets_in_sets_nest_to_the_limit_too():

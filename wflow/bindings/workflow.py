@@ -77,9 +77,18 @@ class WorkflowInstance:
         found: Any = await self._send("get", [self.id])
         return View({**found, "error": View(found["error"]) if found["error"] else None})
 
-    async def send_event(self, type: str, payload: object = None) -> None:
-        """Send an event; it is kept until the instance waits for one of its type. Raises InstanceEnded."""
-        await self._send("send_event", [self.id, type, payload])
+    async def send_event(self, type: str | Mapping[str, object], payload: object = None) -> None:
+        """Send an event; it is kept until the instance waits for one of its type. Raises InstanceEnded.
+
+        Takes the type and the payload, or Cloudflare's one mapping of both.
+        """
+        if isinstance(type, Mapping):
+            if unknown := set(type) - {"type", "payload"}:
+                given = min(map(str, unknown))
+                raise InvalidInput(f"send_event has no option {given!r}; it takes type and payload")
+            await self._send("send_event", [self.id, type.get("type"), type.get("payload", payload)])
+        else:
+            await self._send("send_event", [self.id, type, payload])
 
     async def terminate(self) -> None:
         """End it now. Raises InstanceEnded when it is over."""

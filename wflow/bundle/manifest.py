@@ -50,7 +50,8 @@ class KvEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A version of a project, described.
 
-    ``python`` ("3.11") and ``wflow`` are those that packed; ``files`` maps posix paths to SHA-256 in hex.
+    ``python`` ("3.11") and ``wflow`` are those that packed; ``files`` maps posix paths to SHA-256 in hex;
+    ``unserved`` are bindings that its config declares and wflow does not have, each with its key there.
     """
 
     format: int = FORMAT
@@ -63,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kv: Annotated[tuple[KvEntry, ...], msgspec.Meta(max_length=limits.ENTRIES)]
     vars: dict[str, object]
     files: dict[str, Sha256]
+    unserved: Annotated[dict[str, Text], msgspec.Meta(max_length=limits.ENTRIES)] = {}
 
     @property
     def digest(self) -> str:
@@ -98,6 +100,7 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
         ),
         vars={name: _plain(value, f"vars.{name}", 0) for name, value in project.vars.items()},
         files=dict(files),
+        unserved=dict(project.unserved),
     )
 
 

@@ -39,7 +39,7 @@ def lay(top: Node, name: str, own: Node, report: Report) -> Node:
     top_only = {field.name for field, known in keys_of(Project) if known.top_only} | {"env"}
     for key, node in own.table.items():
         if key in top_only:
-            report.wrong(node, "can be set only at the top of the file")
+            report.stray(node, "can be set only at the top of the file")
         else:
             laid[key] = _joined(laid[key], node) if key in joined and key in laid else node
     base = top.table.get("name")

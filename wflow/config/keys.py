@@ -109,7 +109,8 @@ def tables(kind: type) -> Rule:
     def rule(node: Node, report: Report) -> tuple[object, ...] | Literal[Wrong.WRONG]:
         if not isinstance(node.value, list):
             name = node.place[-1]
-            return report.wrong(node, f"must be an array of tables: write `[[{name}]]` above its keys")
+            how = f'`"{name}": [{{...}}]`' if report.json else f"`[[{name}]]` above its keys"
+            return report.wrong(node, f"must be an array of tables: write {how}")
         values = tuple(one(child, report) for child in node.value)
         return WRONG if any(value is WRONG for value in values) else values
 
@@ -155,13 +156,13 @@ class _Reading:
         if name in wrangler.IGNORED.get(self.kind.__name__, ()):
             self.report.note(node, "ignored, wflow has no use for it")
         elif name in wrangler.UNSERVED.get(self.kind.__name__, ()):
-            self.wrong(node, "not supported by wflow yet")
+            self.stray(node, "not supported by wflow yet")
         elif near:
-            self.wrong(node, f"unknown key (did you mean `{near}`?)")
+            self.stray(node, f"unknown key (did you mean `{near}`?)")
         elif len(node.place) > 1 and name in self.report.top_keys:
-            self.wrong(node, "unknown key (it belongs to the top of the file, above the first `[table]`)")
+            self.stray(node, "unknown key (it belongs to the top of the file, above the first `[table]`)")
         else:
-            self.wrong(node, f"unknown key (known keys: {', '.join(shape)})")
+            self.stray(node, f"unknown key (known keys: {', '.join(shape)})")
 
     def value(self, of: Field[Any], known: Key, node: Node) -> object:
         """Judge what the file says for one field; MISSING when it says nothing and need not."""
@@ -179,6 +180,10 @@ class _Reading:
             return MISSING
         problem = f"missing ({known.example})" if known.example else "missing"
         return self.report.wrong_at((*node.place, *known.way), node.line, problem)
+
+    def stray(self, node: Node, problem: str) -> None:
+        if self.report.stray(node, problem):
+            self.fine = False
 
     def wrong(self, node: Node, problem: str) -> None:
         self.report.wrong(node, problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from wflow.config import checks, environments, tree
+from wflow.config import checks, environments, jsonc, tree, wrangler
 from wflow.config.keys import keys_of, read, suggestion
 from wflow.config.model import Project
 from wflow.config.report import WRONG, Report, Wrong
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
     from wflow.config.tree import Node
 
-FILE_NAMES: Final = ("wflow.toml", "wrangler.toml")
-"""Looked for in this order, each upward through all folders."""
+FILE_NAMES: Final = ("wflow.toml", "wrangler.json", "wrangler.jsonc", "wrangler.toml")
+"""Looked for in this order, wrangler's own, each upward through all folders."""
 FILE_BYTES_MAX: Final = 1024 * 1024
-
-_JSON_NAMES: Final = ("wrangler.jsonc", "wrangler.json")
 
 
 def load(start: Path | None = None, *, path: Path | None = None, environment: str | None = None) -> Project:
     """Read the config file at ``path``, or the one found upward from ``start`` (the working directory).
 
     ``environment`` selects an `[env.NAME]`; None or "" is the top of the file. All are validated.
-    Raises ConfigError: no file, no TOML, or everything that is wrong with it in one report.
+    In wrangler's files, keys that mean nothing to wflow are notes; anywhere else they are wrong.
+    Raises ConfigError: no file, no TOML or JSON, or everything that is wrong with it in one report.
     """
     start = Path.cwd() if start is None else start.absolute()
     path = find(start) if path is None else path.absolute()
-    document = tree.parse(text(path), path.name)
     report = Report(path.name, (field.name for field, _ in keys_of(Project)))
+    document = (jsonc if report.json else tree).parse(text(path), path.name)
     top, named = environments.split(document, report)
     selected = environment or None
     if selected is not None and selected not in named:
         report.wrong_at(("env", selected), None, _no_such(selected, named))
         selected = None
-    values = _judge(_view(top, selected, named, report), path.parent, report)
+    view = _view(top, selected, named, report)
+    values = _judge(view, path.parent, report)
     notes = report.notes()
     for other in [name for name in (None, *named) if name != selected]:
         aside = Report(report.name, report.top_keys)
@@ -46,7 +46,10 @@ def load(start: Path | None = None, *, path: Path | None = None, environment: st
         report.absorb(aside)
     if report or values is WRONG:
         raise report.error(hint=None if path.parent == start else f"the file is {path}")
-    return Project(root=path.parent, path=path, environment=selected, notes=notes, **values)
+    unserved = wrangler.unserved(view)
+    return Project(
+        root=path.parent, path=path, environment=selected, notes=notes, unserved=unserved, **values
+    )
 
 
 def find(start: Path) -> Path:
@@ -57,12 +60,9 @@ def find(start: Path) -> Path:
         for folder in folders:
             if (folder / name).is_file():
                 return folder / name
-    other = next((name for name in _JSON_NAMES for folder in folders if (folder / name).is_file()), None)
     raise ConfigError(
         f"no `{FILE_NAMES[0]}` in {start} or any folder above it",
-        hint=f"wflow does not read {other} yet: write its keys to {FILE_NAMES[0]} as TOML"
-        if other
-        else "make a project with `wflow init NAME`, or go to the folder of yours",
+        hint="make a project with `wflow init NAME`, or go to the folder of yours",
     )
 
 

@@ -77,6 +77,8 @@ class Project:
     environment: str | None = None
     notes: tuple[str, ...] = ()
     """What the person should know and need not mend, one line each."""
+    unserved: Mapping[str, str] = field(default_factory=dict)
+    """Names that wrangler's file puts into ``env`` and wflow does not, each with its key."""
 
     name: str = field(metadata=key(rules.worker_name, example='your Worker\'s name, e.g. "my-worker"'))
     main: str = field(

@@ -34,6 +34,9 @@ class Report:
     def __init__(self, name: str, top_keys: Iterable[str] = ()) -> None:
         """Begin an empty report about the file ``name``."""
         self.name = name
+        self.json = name.endswith((".json", ".jsonc"))
+        self.foreign = self.json or name.startswith("wrangler.")
+        """The file is wrangler's, and may say what is not for us."""
         self.top_keys = frozenset(top_keys)
         self.problems: dict[tuple[Place, int | None, str], None] = {}
         self._notes: dict[str, None] = {}
@@ -50,6 +53,17 @@ class Report:
         """Add a problem with something that has no node: a missing key, a line that is no key."""
         self.problems[place, line, problem] = None
         return WRONG
+
+    def stray(self, node: Node, problem: str) -> bool:
+        """Add a problem with a key that means nothing to wflow, or a note if the file is wrangler's.
+
+        Says whether it is a problem.
+        """
+        if self.foreign:
+            self.note(node, f"{problem}; ignored")
+        else:
+            self.wrong(node, problem)
+        return not self.foreign
 
     def note(self, node: Node, text: str) -> None:
         """Add something the person should know and need not mend."""

@@ -1,4 +1,4 @@
-"""A TOML text as a tree in which every value knows its place and its line."""
+"""A config file as a tree in which every value knows its place and its line; and TOML read into one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from wflow.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Plain: TypeAlias = str | int | float | bool | datetime | date | time
+Plain: TypeAlias = str | int | float | bool | datetime | date | time | None
+"""None is JSON's null."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
@@ -25,7 +26,7 @@ _SHOWN_LINE_CHARS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One value of the file: a table (dict of nodes), an array (list of nodes), or a plain TOML value."""
+    """One value of the file: a table (dict of nodes), an array (list of nodes), or a plain value."""
 
     place: Place
     line: int | None
@@ -78,11 +79,28 @@ def show_value(value: object) -> str:
             return "a table"
         case list():
             return "an array"
+        case None:
+            return "null"
         case bool():
             return str(value).lower()
         case str():
             return printable(_cut(json.dumps(value, ensure_ascii=False)))
     return _cut(str(value))
+
+
+def invalid(
+    text: str, name: str, language: str, *, problem: str, line: int, column: int, hint: str | None = None
+) -> ConfigError:
+    """Make the error of a file that is not what it should be, with the place where it breaks off."""
+    row = text.split("\n")[line - 1].rstrip("\r")
+    first = max(0, column - _SHOWN_LINE_CHARS)
+    shown = printable(row[first : first + _SHOWN_LINE_CHARS].replace("\t", " "))
+    pointer = " " * min(column - 1 - first, len(shown)) + "^"
+    where = f"{name}:{line}:{column}"
+    return ConfigError(
+        f"`{name}` is not valid {language}\n\n  {where}   {printable(problem)}\n\n    {shown}\n    {pointer}",
+        hint=hint,
+    )
 
 
 def printable(text: str) -> str:
@@ -107,15 +125,8 @@ def _broken(text: str, name: str, error: Exception) -> ConfigError:
     problem, line, column = _diagnosis(text, error)
     rows = text.split("\n")
     line = min(line, len(rows))
-    row = rows[line - 1].rstrip("\r")
-    first = max(0, column - _SHOWN_LINE_CHARS)
-    shown = printable(row[first : first + _SHOWN_LINE_CHARS].replace("\t", " "))
-    pointer = " " * min(column - 1 - first, len(shown)) + "^"
-    where = f"{name}:{line}:{column}"
-    return ConfigError(
-        f"`{name}` is not valid TOML\n\n  {where}   {printable(problem)}\n\n    {shown}\n    {pointer}",
-        hint="a comment in TOML begins with `#`" if "//" in row else None,
-    )
+    hint = "a comment in TOML begins with `#`" if "//" in rows[line - 1] else None
+    return invalid(text, name, "TOML", problem=problem, line=line, column=column, hint=hint)
 
 
 def _diagnosis(text: str, error: Exception) -> tuple[str, int, int]:

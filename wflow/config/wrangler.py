@@ -1,11 +1,16 @@
-"""Keys that wrangler knows and wflow has no field for: harmless ones are passed over, the others refused."""
+"""Keys that wrangler knows and wflow has no field for: harmless ones are passed over, the others refused.
+
+In wrangler's own files none is refused: what code misses is told when it asks for it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from wflow.config.tree import Node
 
 # By the name of the dataclass whose table the keys stand in.
 
@@ -118,3 +123,25 @@ UNSERVED: Final[Mapping[str, frozenset[str]]] = {
     "Dev": frozenset({"local_protocol"}),
 }
 """User code would miss them when it runs."""
+
+
+def unserved(view: Node) -> dict[str, str]:
+    """Name the bindings that a file declares and wflow does not serve, each with the key it stands under."""
+    keys = UNSERVED["Project"] - {"containers"}  # their names are no bindings
+    nodes = {key: node for key, node in view.table.items() if key in keys}
+    return {name: key for key, node in nodes.items() for name in _bindings(node)}
+
+
+def _bindings(node: Node) -> Iterator[str]:
+    """Find what tables call a binding: by their `binding`, or by their `name` in a list."""
+    for each in node.array:
+        if "binding" not in each.table:
+            yield from _texts(each.table.get("name"))
+        yield from _bindings(each)
+    for key, each in node.table.items():
+        yield from _texts(each) if key == "binding" else _bindings(each)
+
+
+def _texts(node: Node | None) -> Iterator[str]:
+    if node is not None and isinstance(node.value, str):
+        yield node.value

@@ -31,7 +31,7 @@ from wflow.engine import names
 from wflow.engine.decisions import Decision, Park, Settle
 from wflow.engine.events import Events
 from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Err, Ok, Outcome
+from wflow.engine.outcome import FULL, Err, Ok, Outcome
 from wflow.engine.past import Past
 from wflow.engine.status import ENDED
 from wflow.errors import NonDeterminismError, TooMany
@@ -57,10 +57,18 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 class Machine:
     """One instance's journal, folded; see the module."""
 
-    def __init__(self, journal: Iterable[Fact] = (), *, seq: int = 0, step_limit: int = names.STEPS) -> None:
+    def __init__(
+        self,
+        journal: Iterable[Fact] = (),
+        *,
+        seq: int = 0,
+        step_limit: int = names.STEPS,
+        state_bytes: int = names.STATE_BYTES,
+    ) -> None:
         """Fold ``journal``; ``seq`` is the number of its last record, new facts count on from there."""
         self.ended = False
         self._step_limit = step_limit
+        self._bytes_left = state_bytes
         self._steps_asked = 0
         self._visits: dict[str, int] = {}
         self._pasts: dict[str, Past] = {}
@@ -173,14 +181,20 @@ class Machine:
         past.began_at = now
         past.interrupted = False
 
-    def report(self, key: str, outcome: Outcome, now: int) -> None:
-        """Note how the attempt that began last has ended. A step that is closed or over hears nothing."""
+    def report(self, key: str, outcome: Outcome, now: int) -> Outcome:
+        """Note how the attempt that began last has ended, and give what is noted.
+
+        That is an error when the value has no room in what the instance may keep (`names.STATE_BYTES`). A
+        step that is closed or over hears nothing.
+        """
         past = self._pasts.get(key)
         if past is None or past.settled:
-            return
+            return outcome
         if isinstance(outcome, Ok):
-            self._settle(past, outcome, now)
-            return
+            if len(outcome.value) <= self._bytes_left:
+                self._settle(past, outcome, now)
+                return outcome
+            outcome = Err(FULL)
         self._tell_opened(past)
         past.failure, past.failed_at, past.retry_at = outcome.failure, now, None
         decision = self._steps[key].decide(past, now)
@@ -188,6 +202,7 @@ class Machine:
             past.retry_at = decision.until if isinstance(decision, Park) else now
         past.told = past.attempt + 1
         self._append(Failed(key, past.attempt, past.began_at, now, outcome.failure, past.retry_at))
+        return outcome
 
     def receive(self, event: Received) -> bool:
         """Take an event in; False when it is known already, so that a delivery may come twice."""
@@ -299,8 +314,13 @@ class Machine:
             detail,
         )
         past.outcome = outcome
+        self._count(outcome)
         self._append(settled)
         self._unseen.append((self.seq, settled))
+
+    def _count(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Ok):
+            self._bytes_left -= len(outcome.value)
 
     def _tell_opened(self, past: Past) -> None:
         if past.told:
@@ -324,6 +344,7 @@ class Machine:
                 past = self._folded(fact.key, fact.kind, fact.opened_at)
                 past.digest = fact.digest
                 past.outcome = fact.outcome
+                self._count(fact.outcome)
                 self._unseen.append((0, fact))
                 if fact.event is not None:
                     past.event = self._events.take(fact.event)

@@ -17,6 +17,8 @@ DAY_MS: Final = 24 * HOUR_MS
 # Cloudflare's documented limits (developer documentation, "Workflows limits").
 VALUE_BYTES: Final = 1 * MIB
 """A step's result, an instance's params and output, an event's payload; each."""
+STATE_BYTES: Final = 1_024 * MIB
+"""The results of all steps of one instance together."""
 STEPS: Final = 10_000
 """Steps of one instance, unless its workflow sets another limit."""
 STEPS_MAX: Final = 25_000
@@ -91,6 +93,14 @@ def step_name(given: object) -> str:
         f"a step name is 1-{STEP_NAME_CHARS} characters of Unicode without control characters; "
         f"got {shown(given)}"
     )
+
+
+def cut(text: str) -> str:
+    """Cut a text that is longer than a log line, and say so at its end."""
+    if len(text) <= LOG_LINE_CHARS:
+        return text
+    told = f"... ({len(text):,} characters)"
+    return text[: LOG_LINE_CHARS - len(told)] + told
 
 
 def shown(given: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -9,7 +11,8 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """An exception as the journal keeps it.
 
     ``name`` is what people see (a NonRetryableError may carry its own), ``path`` is ``module:qualname`` of
-    the class, ``args`` the encoded arguments it was made of when all of them are plain values.
+    the class, ``kept`` the encoded arguments and attributes it is made again of, as far as they can be kept
+    (``args`` are the arguments alone, in older journals), ``group`` the members of an ExceptionGroup.
     """
 
     name: str
@@ -19,6 +22,18 @@ class Failure(msgspec.Struct, frozen=True, gc=False, array_like=True):
     args: bytes = b""
     cause: Failure | None = None
     retryable: bool = True
+    kept: bytes = b""
+    notes: list[str] = []
+    group: list[Failure] = []
+
+
+FULL: Final = Failure(
+    name="TooLarge",
+    message="The instance has exceeded the 1GiB storage limit",
+    path="wflow.errors:TooLarge",
+    retryable=False,
+)
+"""What a step fails with whose value has no room left in its instance; Cloudflare's words."""
 
 
 class Ok(msgspec.Struct, frozen=True, gc=False, tag=0, tag_field="end", array_like=True):

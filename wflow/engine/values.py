@@ -2,7 +2,8 @@
 
 A value comes back as what `decode(encode(value))` gives, on the first run as on a replay: tuples as lists
 (not in a set, whose members must be hashable), subclasses of the builtin types as those, enums as their
-values. JSON's types, bytes, datetime, date, time, timedelta, Decimal, UUID, sets and whole numbers of any
+values, dataclasses, msgspec Structs and pydantic models as dicts of their fields; `wflow.engine.typed` brings
+types back. JSON's types, bytes, datetime, date, time, timedelta, Decimal, UUID, sets and whole numbers of any
 size come back as themselves. The same value gives the same bytes in every process.
 """
 
@@ -11,29 +12,27 @@ from __future__ import annotations
 import enum
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 from msgspec import Raw
 from msgspec.msgpack import Ext
 
-from wflow.engine import names
+from wflow.engine import models, names
+from wflow.engine.path import INSIDE, MODEL, within_model, written
 from wflow.errors import TooLarge, UnserializableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wflow.engine.path import Path
 
 NONE: Final = b"\xc0"
 
 _DATETIME, _DATE, _TIME, _DELTA, _DECIMAL, _UUID, _SET, _FROZENSET, _INTEGER = range(1, 10)
 _INT64: Final = range(-(2**63), 2**64)
 _SCALARS: Final = frozenset({type(None), bool, float, bytes})
-
-_Path = tuple["_Path", object] | None
-"""Where in a value: the way there, and the last key. Linked, as it is made for each item and read for few."""
-_INSIDE: Final = object()
-"""The key of a set's member."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -84,7 +83,7 @@ def json_ready(value: object) -> object:
     return msgspec.to_builtins(value, enc_hook=str)
 
 
-def _plain(value: object, path: _Path, depth: int) -> object:
+def _plain(value: object, path: Path, depth: int) -> object:
     if type(value) in _SCALARS:
         return value
     if type(value) is str:
@@ -94,19 +93,19 @@ def _plain(value: object, path: _Path, depth: int) -> object:
     if depth > names.NESTING:
         raise _refused(path, f"nested more than {names.NESTING} levels deep (or contains itself)")
     if isinstance(value, dict):
-        return {_key(key, path): _plain(item, (path, key), depth + 1) for key, item in value.items()}
+        return _dict(value, path, depth)
     if isinstance(value, (list, tuple)):
         return [_plain(item, (path, index), depth + 1) for index, item in enumerate(value)]
     return _special(value, path, depth)
 
 
-def _special(value: object, path: _Path, depth: int) -> object:
+def _special(value: object, path: Path, depth: int) -> object:
     match value:
         case enum.Enum():
             return _plain(value.value, path, depth + 1)
         case set() | frozenset():
             # Sorted: a set's own order differs from process to process, and the digest must not.
-            items = sorted(_member(item, (path, _INSIDE), depth + 1) for item in value)
+            items = sorted(_member(item, (path, INSIDE), depth + 1) for item in value)
             return Ext(_SET if isinstance(value, set) else _FROZENSET, _encoder.encode(list(map(Raw, items))))
         case datetime():
             return Ext(_DATETIME, value.isoformat().encode())
@@ -130,22 +129,48 @@ def _special(value: object, path: _Path, depth: int) -> object:
             return float(value)
         case bytes():
             return bytes(value)
-    raise _refused(
-        path,
-        f"a {type(value).__module__}.{type(value).__qualname__} cannot be kept; "
-        "use JSON's types, bytes, datetime, date, Decimal, UUID or a set",
-    )
+    return _model(value, path, depth)
 
 
-def _key(key: object, path: _Path) -> object:
+def _model(value: object, path: Path, depth: int) -> object:
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        opened = models.opened(value)
+    except Exception as wrong:
+        raise _refused(path, f"a {name} cannot be read: {type(wrong).__qualname__}: {wrong}") from wrong
+    if opened is models.NONE and within_model(path):
+        opened = models.text_of(value)
+    if opened is models.NONE:
+        raise _refused(
+            path,
+            f"a {name} cannot be kept; use JSON's types, bytes, datetime, Decimal, UUID, a set, an enum, "
+            "a dataclass, or a model of pydantic or msgspec",
+        )
+    below = (path, MODEL) if models.is_pydantic(kind) else path
+    return _plain(opened, below, depth if isinstance(opened, (dict, list)) else depth + 1)
+
+
+def _dict(value: dict[Any, object], path: Path, depth: int) -> object:
+    kept = {_key(key, path): _plain(item, (path, key), depth + 1) for key, item in value.items()}
+    if len(kept) < len(value):
+        raise _refused(path, "two of its keys would come back as one")
+    return kept
+
+
+def _key(key: object, path: Path) -> object:
     if type(key) is int and key in _INT64:
         return key
     if isinstance(key, str):
         return _text(str.__str__(key), (path, key))
+    if isinstance(key, enum.Enum):
+        return _key(key.value, path)
+    if within_model(path) and isinstance(text := models.text_of(key), str):
+        return text
     raise _refused(path, f"a dict's keys must be text or whole numbers of 64 bits, not {names.shown(key)}")
 
 
-def _text(value: str, path: _Path) -> str:
+def _text(value: str, path: Path) -> str:
     if not value.isascii():
         try:
             value.encode()
@@ -155,7 +180,7 @@ def _text(value: str, path: _Path) -> str:
     return value
 
 
-def _member(item: object, path: _Path, depth: int) -> bytes:
+def _member(item: object, path: Path, depth: int) -> bytes:
     plain = _plain(item, path, depth)
     if not _hashes(plain):
         raise _refused(path, f"a {type(item).__qualname__} would come back as what no set can hold")
@@ -176,12 +201,8 @@ def _digits(value: int) -> bytes:
     return value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _refused(path: _Path, problem: str) -> UnserializableError:
-    steps: list[str] = []
-    while path is not None:
-        path, key = path
-        steps.append("{...}" if key is _INSIDE else f"[{names.shown(key)}]")
-    return UnserializableError(f"value{''.join(reversed(steps))}: {problem}")
+def _refused(path: Path, problem: str) -> UnserializableError:
+    return UnserializableError(f"{written(path, 'value')}: {problem}")
 
 
 def _read_delta(data: bytes) -> timedelta:

@@ -175,11 +175,13 @@ class _Session:
         for name, value in variables.items():
             shown = "(hidden)" if name in build.secrets else repr(value)
             rows.append((f"env.{name} ({shown})", "Environment Variable", "local"))
+        rows += [(f"env.{name}", key, "not supported") for name, key in build.manifest.unserved.items()]
         if not rows:
             return
+        rows = [("Binding", "Resource", "Mode"), *rows]
         width, middle = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
         self._terminal.say("Your Worker has access to the following bindings:")
-        for left, what, mode in [("Binding", "Resource", "Mode"), *rows]:
+        for left, what, mode in rows:
             self._terminal.say(f"{left:<{width}}  {what:<{middle}}  {mode}")
 
     def _announce(self, url: str) -> None:

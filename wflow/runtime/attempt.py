@@ -6,16 +6,17 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wflow.engine import values
-from wflow.engine.outcome import Err, Ok, Outcome
+from wflow.engine.outcome import Err, Outcome
 from wflow.errors import NonRetryableError, WorkflowTimeoutError
 from wflow.runtime.failures import failure_of
+from wflow.runtime.returned import kept
+from wflow.runtime.step_context import context_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -30,10 +31,11 @@ GOODBYE_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where code runs: which instance, which step; what it prints is told with it."""
+    """Where code runs: which instance, which step, which attempt of it; what it prints is told with it."""
 
     instance: int
     step: str
+    attempt: int = 0
 
 
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
@@ -41,11 +43,17 @@ here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a step calls; an error of a class in ``final`` is not tried again."""
+    """What a step calls; an error of a class in ``final`` is not tried again.
+
+    ``settings`` are the step's, for a function that takes its context; None for one that does not.
+    ``returns`` is the type of what it gives, None when nothing is known of it.
+    """
 
     function: Callable[..., object]
     arguments: Sequence[object] = ()
     final: tuple[type[Exception], ...] = ()
+    settings: Mapping[str, object] | None = None
+    returns: object = None
 
 
 class Attempt:
@@ -131,6 +139,9 @@ class Attempt:
     async def _call(self) -> Outcome:
         """Call the body; raises nothing but the CancelledError of its own task."""
         function, arguments = self._body.function, self._body.arguments
+        if self._body.settings is not None:
+            context = context_of(self._place.step, self._place.attempt, self._body.settings)
+            function = functools.partial(function, ctx=context)
         try:
             if is_async(function):
                 value = await function(*arguments)  # type: ignore[misc]
@@ -148,11 +159,7 @@ class Attempt:
             return Err(failure)
         except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
             return Err(failure_of(NonRetryableError(f"the step raised {type(error).__qualname__}")))
-        try:
-            return Ok(values.encode(value))
-        except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at
-            problem = f"step {self._place.step!r} returned what cannot be kept: {wrong}"
-            return Err(failure_of(NonRetryableError(problem, type(wrong).__name__)))
+        return kept(value, self._place.step, self._body.returns)
 
 
 def is_async(function: Callable[..., object]) -> bool:

@@ -5,29 +5,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from wflow.engine import names, values
 from wflow.engine.durations import milliseconds
-from wflow.engine.retry import policy
 from wflow.engine.steps.do import Do
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InvalidInput
+from wflow.runtime import event
+from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body
-from wflow.runtime.output import cut
+from wflow.runtime.decorated import Declaration, Decorated, policy_of
+from wflow.runtime.step_context import settings_of, wants_context
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from datetime import timedelta
 
+    from wflow.engine.retry import Retry
+    from wflow.runtime.decorated import DecoratedStep
     from wflow.runtime.event import Event
     from wflow.runtime.output import Output
     from wflow.runtime.turn import Turn
 
 T = TypeVar("T")
 LEVELS: Final = ("debug", "info", "warn", "error")
+_NOTHING: Final[Any] = object()
 
 
 class Context:
@@ -37,6 +43,19 @@ class Context:
         """Tie it to its turn; ``output`` takes what is logged inside a step."""
         self._turn = turn
         self._output = output
+        self._decorated = Decorated(self._begin)
+
+    @overload
+    def do(
+        self,
+        name: str,
+        function: Callable[..., object],
+        *arguments: object,
+        returns: type[T],
+        retries: Mapping[str, object] | None = None,
+        timeout: float | str | timedelta | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> Coroutine[Any, Any, T]: ...
 
     @overload
     def do(
@@ -44,8 +63,10 @@ class Context:
         name: str,
         function: Callable[..., Awaitable[T]],
         *arguments: object,
+        returns: object = None,
         retries: Mapping[str, object] | None = None,
         timeout: float | str | timedelta | None = None,
+        config: Mapping[str, object] | None = None,
     ) -> Coroutine[Any, Any, T]: ...
 
     @overload
@@ -54,36 +75,96 @@ class Context:
         name: str,
         function: Callable[..., T],
         *arguments: object,
+        returns: object = None,
         retries: Mapping[str, object] | None = None,
         timeout: float | str | timedelta | None = None,
+        config: Mapping[str, object] | None = None,
     ) -> Coroutine[Any, Any, T]: ...
+
+    @overload
+    def do(
+        self,
+        name: str | None = None,
+        *,
+        depends: Sequence[DecoratedStep[Any]] | None = None,
+        concurrent: bool = False,
+        returns: object = None,
+        retries: Mapping[str, object] | None = None,
+        timeout: float | str | timedelta | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> Declaration: ...
 
     def do(
         self,
-        name: str,
-        function: Callable[..., object],
+        name: str | None = None,
+        function: Any = _NOTHING,
         *arguments: object,
+        depends: Any = None,
+        concurrent: bool = False,
+        returns: object = None,
         retries: Mapping[str, object] | None = None,
         timeout: float | str | timedelta | None = None,
-    ) -> Coroutine[Any, Any, Any]:
+        config: Mapping[str, object] | None = None,
+    ) -> Any:
         """Call ``function(*arguments)`` durably and give what it returned.
 
-        An async function runs on the process's event loop, a plain one in a thread. ``retries`` takes
-        ``limit`` (retries, so attempts are one more; 5), ``delay`` ("10 seconds") and ``backoff``
-        ("constant", "linear" or "exponential"); ``timeout`` is for each attempt ("10 minutes"). The last
-        attempt's error is raised here, where it can be caught.
+        An async function runs on the process's event loop, a plain one in a thread; a parameter called `ctx`
+        that no argument fills gets the step's context. ``retries`` takes ``limit`` (retries, so attempts are
+        one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or "exponential");
+        ``timeout`` is for each attempt ("10 minutes"); ``config`` is a dict of both. The last attempt's error
+        is raised here, where it can be caught.
+
+        What the function gives comes back as ``returns``, or as its return annotation says: a dataclass, an
+        enum, a model, a tuple. Without either it is plain data. What does not fit fails the step at once with
+        MismatchError; ``returns=object`` takes anything as it is.
+
+        Without a function it is a decorator, see `wflow.runtime.decorated`: ``depends`` lists the steps whose
+        results fill the function's parameters, instead of those that the parameters name; ``concurrent`` runs
+        them side by side.
 
         Raises InvalidInput for a name, a policy or a function that cannot be.
         """
-        names.step_name(name)
+        if isinstance(function, (list, tuple)):  # Cloudflare's older SDK takes all of them by their place
+            given: dict[str, Any] = dict(zip(("concurrent", "config"), arguments, strict=False))
+            return self.do(name, depends=function, **given)
+        if function is _NOTHING:
+            if callable(name):
+                raise InvalidInput('write `@ctx.do()` or `@ctx.do("name")`, with the parentheses')
+            policy = partial(policy_of, config=config, retries=retries, timeout=timeout)
+            return Declaration(
+                self._decorated,
+                name,
+                depends=depends,
+                concurrent=concurrent,
+                policy=policy,
+                returns=returns,
+            )
+        name = names.step_name(name)
         if not callable(function):
             raise InvalidInput(
                 f"step {name!r}: the second argument must be a function, not {type(function).__name__}",
                 hint="ctx.do(name, function, *arguments, retries={...}, timeout=...)",
             )
-        step = Do(name, policy(name, retries, timeout))
-        digest = values.digest_of(arguments) if arguments else b""
-        return self._turn.step(step, Body(function, arguments), digest)
+        if depends is not None or concurrent:
+            raise InvalidInput(f"step {name!r}: depends and concurrent are for a decorated step")
+        retry = policy_of(name, config=config, retries=retries, timeout=timeout)
+        takes_context = wants_context(function, len(arguments))
+        return self._begin(name, function, arguments, retry, takes_context=takes_context, returns=returns)
+
+    def _begin(
+        self,
+        name: str,
+        function: Callable[..., object],
+        arguments: Sequence[object],
+        retry: Retry,
+        *,
+        takes_context: bool,
+        returns: object = None,
+    ) -> Coroutine[Any, Any, Any]:
+        settings = settings_of(retry) if takes_context else None
+        digest = values.digest_of(tuple(arguments)) if arguments else b""
+        body = Body(function, arguments, settings=settings, returns=returned(name, function, returns))
+        return self._turn.step(Do(name, retry), body, digest)
 
     async def sleep(self, name: str, duration: float | str | timedelta) -> None:
         """Sleep durably: milliseconds, "10 seconds" or a timedelta; 365 days at most."""
@@ -99,24 +180,36 @@ class Context:
             raise InvalidInput(f"step {name!r}: {names.shown(moment)} is more than 365 days ahead")
         await self._turn.step(Sleep(name, until=until))
 
+    @overload
+    async def wait_for_event(
+        self, name: str, type: str, timeout: float | str | timedelta = ..., *, returns: type[T]
+    ) -> Event[T]: ...
+
+    @overload
+    async def wait_for_event(
+        self, name: str, type: str, timeout: float | str | timedelta = ..., *, returns: object = None
+    ) -> Event: ...
+
     async def wait_for_event(
         self,
         name: str,
         type: str,
-        *,
         timeout: float | str | timedelta = names.EVENT_WAIT_MS,
-    ) -> Event:
+        *,
+        returns: object = None,
+    ) -> Event[Any]:
         """Wait for an event of a type and give it: ``payload``, ``timestamp``, ``type``.
 
-        Events that came before the wait are kept, first in, first out. Raises WorkflowTimeoutError, which
-        can be caught, after ``timeout`` (1 second to 365 days).
+        Events that came before the wait are kept, first in, first out. The payload comes as the type
+        ``returns``. Raises WorkflowTimeoutError, which can be caught, after ``timeout`` (1 second to 365
+        days), and MismatchError for a payload that does not fit.
         """
         names.step_name(name)
         timeout_ms = _milliseconds(name, timeout)
         if timeout_ms < names.EVENT_WAIT_MS_MIN:
             raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
-        event: Any = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
-        return event  # type: ignore[no-any-return]
+        got: Any = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
+        return event.fitted(got, returns, name)
 
     def log(
         self, message: object, detail: Mapping[str, object] | None = None, *, level: str = "info"
@@ -132,7 +225,7 @@ class Context:
             raise InvalidInput(
                 f"ctx.log takes a dict of values beside the message, not {names.shown(detail)}"
             )
-        text = cut(str(message))
+        text = names.cut(str(message))
         shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
         if self._in_workflow():
             self._turn.log(level, text, shown)

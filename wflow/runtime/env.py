@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from wflow import bindings, catalogue
@@ -34,9 +35,15 @@ FINAL: Final = (InstanceEnded, InstanceExists, InstanceNotFound, InvalidInput, T
 class Env:
     """Attributes and items by the names in the config; any other name is an error that lists these."""
 
-    def __init__(self, held: Mapping[str, object]) -> None:
-        """Hold bindings and variables."""
+    __slots__ = ("__dict__", "_unserved")
+    _unserved: Mapping[str, str]
+
+    def __init__(
+        self, held: Mapping[str, object], unserved: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Hold bindings and variables; ``unserved`` are names that the config declares in vain."""
         self.__dict__.update(held)
+        self._unserved = unserved
 
     def __getitem__(self, name: str) -> object:
         """Get one by name, or raise KeyError."""
@@ -53,6 +60,8 @@ class Env:
         raise AttributeError(self._unknown(name))
 
     def _unknown(self, name: object) -> str:
+        if isinstance(name, str) and name in self._unserved:
+            return f"env has no {name!r} yet: wflow does not serve `{self._unserved[name]}`"
         known = ", ".join(sorted(self.__dict__)) or "nothing"
         return f"env has no {name!r}; the config declares {known}"
 
@@ -64,7 +73,7 @@ def build(manifest: Manifest, secrets: Mapping[str, str], call: Caller) -> Env:
         module = catalogue.find(bindings, binding.kind)
         assert module is not None, f"no file for bindings of kind {binding.kind}"
         held[binding.name] = module.stub(_durable(binding.name, call))
-    return Env(held)
+    return Env(held, manifest.unserved)
 
 
 def _durable(name: str, call: Caller) -> Callable[[str, list[object]], Awaitable[object]]:

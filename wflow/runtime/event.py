@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic
 
-from wflow.engine import values
+from wflow.engine import typed, values
+from wflow.errors import MismatchError
 from wflow.wire.view import View
 
 if TYPE_CHECKING:
+    # Type checkers know it without its being installed: a bare `Event` is an `Event[Any]`.
+    from typing_extensions import TypeVar
+
     from wflow.engine.facts import Received
     from wflow.link.frames import Turn
 
+    Payload = TypeVar("Payload", default=Any)
+else:
+    from typing import TypeVar
 
-class Event(View):
+    Payload = TypeVar("Payload")
+
+
+class Event(View, Generic[Payload]):
     """Read-only: `payload` and `timestamp`, with `instance_id` and `workflow_name`, or with `type`."""
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        payload: Payload
+        timestamp: datetime
+        instance_id: str
+        workflow_name: str
+        type: str
 
-def opening(turn: Turn) -> Event:
-    """Make the event an instance was created with; the same on every replay."""
+
+def opening(turn: Turn, payload: object = None) -> Event:
+    """Make the event an instance was created with; the same on every replay.
+
+    Raises MismatchError when what it was created with does not fit the type ``payload``; anything fits None.
+    """
     return Event(
-        payload=values.decode(turn.params),
+        payload=_fitted(values.decode(turn.params), payload, "event.payload", "the payload"),
         timestamp=_moment(turn.created_at),
         instanceId=turn.id,
         workflowName=turn.workflow,
@@ -32,6 +52,23 @@ def opening(turn: Turn) -> Event:
 def arrived(event: Received) -> Event:
     """Make what a wait gives."""
     return Event(payload=values.decode(event.payload), timestamp=_moment(event.sent_at), type=event.type)
+
+
+def fitted(event: Event, payload: object, step: str) -> Event:
+    """Turn the payload of what the wait ``step`` gives into the type ``payload``, or raise MismatchError."""
+    if payload is None:
+        return event
+    who = f"step {step!r}: the payload of the event {event.type!r}"
+    return Event({**event, "payload": _fitted(event.payload, payload, "payload", who)})
+
+
+def _fitted(payload: object, wanted: object, root: str, who: str) -> object:
+    if wanted is None:
+        return payload
+    try:
+        return typed.restore(payload, wanted, root=root)
+    except MismatchError as wrong:
+        raise MismatchError(f"{who} does not fit {typed.text(wanted)}: {wrong}") from wrong.__cause__
 
 
 def _moment(at: int) -> datetime:

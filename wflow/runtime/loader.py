@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflow.errors import LoadError
+from wflow.runtime import aliases, workers
 from wflow.runtime.authoring import WorkerEntrypoint, WorkflowEntrypoint
+from wflow.runtime.workers.entrypoint import of_functions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +49,7 @@ def load(root: Path, manifest: Manifest) -> Code:
     # contents.
     sys.dont_write_bytecode = True
     _admit(main.parent, root)
+    aliases.install([main.parent, root])
     module = _import(root, main)
     workflows = {
         entry.name: _workflow(module, manifest.main, entry.class_name) for entry in manifest.workflows
@@ -124,6 +127,12 @@ def _hint(error: BaseException, root: Path) -> str | None:
         own = [folder / f"{top}.py" for folder in map(Path, sys.path) if _is_of(root, folder / f"{top}.py")]
         twins = [file.relative_to(root) for file in own if file.is_file()]
         return f"rename {twins[0]}: a standard module has that name, and goes first" if twins else None
+    if top in {"js", "pyodide"}:
+        return (
+            "there is no JavaScript here: take Response and fetch from `workers`, and pass values as they are"
+        )
+    if error.name == workers.__name__:
+        return f"of Cloudflare's `workers`, wflow has {', '.join(workers.__all__)}"
     if isinstance(error, ModuleNotFoundError):
         return f"install {error.name!r} in the environment that runs wflow, or check the import's spelling"
     return None
@@ -159,14 +168,14 @@ def _worker(module: ModuleType) -> type | None:
     if isinstance(found, type) and issubclass(found, WorkerEntrypoint):
         return found
     own = _classes(module, WorkerEntrypoint)
-    return getattr(module, own[0]) if len(own) == 1 else None
+    return getattr(module, own[0]) if len(own) == 1 else of_functions(module)
 
 
 def _classes(module: ModuleType, parent: type) -> Sequence[str]:
     return [
         name
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, parent) and value is not parent
+        if isinstance(value, type) and issubclass(value, parent) and not value.__module__.startswith("wflow.")
     ]
 
 

@@ -45,7 +45,7 @@ class Output:
             self._left_out += 1
             return
         instance, step = (place.instance, place.step) if place else (0, "")
-        self._lines.append(Printed(level, cut(text), now(), instance, step, detail or {}))
+        self._lines.append(Printed(level, names.cut(text), now(), instance, step, detail or {}))
         # No lock: a finalizer may print at any moment, in this thread too. Two calls for one line do no harm.
         if not self._scheduled:
             self._scheduled = True
@@ -58,14 +58,6 @@ class Output:
         if self._left_out:
             count, self._left_out = self._left_out, 0
             self._send(Printed("warn", f"{count:,} lines were left out: too many at once", now()))
-
-
-def cut(text: str) -> str:
-    """Cut a line that is too long, and say so at its end."""
-    if len(text) <= names.LOG_LINE_CHARS:
-        return text
-    told = f"... ({len(text):,} characters)"
-    return text[: names.LOG_LINE_CHARS - len(told)] + told
 
 
 class _Rest(threading.local):

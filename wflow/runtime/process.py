@@ -22,12 +22,14 @@ from wflow.engine.facts import Moved
 from wflow.errors import LinkError, LoadError, WflowError, WorkflowInternalError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
-from wflow.runtime import event, loader, worker
+from wflow.runtime import event, loader, worker, workers
+from wflow.runtime.annotations import payload_of
 from wflow.runtime.attempt import THREADS
 from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
 from wflow.runtime.failures import error_of, failure_of
+from wflow.runtime.fitting import fitting
 from wflow.runtime.home import State
 from wflow.runtime.loop import in_order
 from wflow.runtime.outbox import Outbox
@@ -139,8 +141,8 @@ class Runtime:
             manifest = manifests.decode(load.manifest)
             self._limits = {entry.name: entry.step_limit for entry in manifest.workflows}
             sys.stdout, sys.stderr = Lines(self.output, "info"), Lines(self.output, "error")
+            self._env = workers.env = build(manifest, load.secrets, self.call)
             self._code = loader.load(Path(load.root), manifest)
-            self._env = build(manifest, load.secrets, self.call)
         except LoadError as error:
             self.channel.send(
                 frames.NotLoaded(error.message, error.trace, error.file, error.line, error.hint)
@@ -270,9 +272,10 @@ class _Unplayed:
 
 async def _run(cls: type, env: Env, context: Context, spec: frames.Turn) -> object:
     """Run the user's `run`; made here, so that what its __init__ raises is the instance's failure."""
-    opening = event.opening(spec)
+    opening = event.opening(spec, payload_of(getattr(cls, "run", None)))
     del spec  # it has the whole journal, which nobody needs any more
-    return await cls(context, env).run(opening, context)
+    run = cls(context, env).run
+    return await run(*fitting(run, opening, context))
 
 
 def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

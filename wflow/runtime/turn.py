@@ -16,7 +16,7 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from wflow.engine import facts, status, values
+from wflow.engine import facts, status
 from wflow.engine.changes import Ended, Held, Rested
 from wflow.engine.decisions import Park, Run, Settle
 from wflow.engine.facts import Logged, Moved
@@ -24,13 +24,13 @@ from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Ok
 from wflow.engine.steps.sleep import Sleep
 from wflow.errors import NonDeterminismError, NonRetryableError, WorkflowInternalError
-from wflow.runtime import event
 from wflow.runtime.attempt import Attempt, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.failures import error_of, failure_of, outcome_of
 from wflow.runtime.home import State
 from wflow.runtime.loop import Spinning, WorkflowLoop
 from wflow.runtime.parked import Alarm, Parked
+from wflow.runtime.returned import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -244,7 +244,7 @@ class Turn:
         """Let the code see an outcome."""
         key = seen.key
         self.loop.now = max(self.loop.now, seen.at / 1000)
-        self._bodies.pop(key, None)
+        body = self._bodies.pop(key, None)
         ring = self._bells.pop(key, None)
         if ring is not None:
             ring()
@@ -254,7 +254,7 @@ class Turn:
             return
         match seen.outcome:
             case Ok(raw):
-                future.set_result(values.decode(raw) if seen.event is None else event.arrived(seen.event))
+                future.set_result(read(seen, raw, None if body is None else body.returns))
             case Err(failure):
                 future.set_exception(error_of(failure))
 
@@ -275,7 +275,7 @@ class Turn:
         self.machine.begin(key, attempt, now())
         self._attempts[key] = Attempt(
             self._bodies[key],
-            Place(self.instance, key),
+            Place(self.instance, key, attempt),
             self._home.threads,
             timeout_ms=timeout_ms,
             done=lambda outcome: self._report(key, outcome),
@@ -285,7 +285,7 @@ class Turn:
     def _report(self, key: str, outcome: Outcome) -> None:
         del self._attempts[key]
         try:
-            self.machine.report(key, outcome, now())
+            outcome = self.machine.report(key, outcome, now())
             if isinstance(outcome, Err) and not self._home.draining:
                 self._decide(key)
             self._say()

@@ -6,7 +6,10 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Final
 
+from wflow.runtime import workers
+from wflow.runtime.execution import ExecutionContext
 from wflow.runtime.failures import trace_of
+from wflow.runtime.fitting import fitting
 from wflow.runtime.http import Request, Response
 
 if TYPE_CHECKING:
@@ -25,7 +28,9 @@ async def answer(worker: type | None, env: Env, fetch: Fetch) -> tuple[int, Head
     if worker is None:
         return 404, [TEXT], NO_WORKER.encode()
     try:
-        response = worker(None, env).fetch(Request(fetch.method, fetch.url, fetch.headers, fetch.body))
+        ctx = ExecutionContext()
+        handler = worker(ctx, env).fetch
+        response = handler(*fitting(handler, _request(worker, fetch), env, ctx))
         if inspect.isawaitable(response):
             response = await response
         if not isinstance(response, Response):
@@ -35,3 +40,9 @@ async def answer(worker: type | None, env: Env, fetch: Fetch) -> tuple[int, Head
         trace = trace_of(error)
         print(trace.rstrip(), file=sys.stderr)  # noqa: T201 - this goes to the log, as the handler's own lines do
         return 500, [TEXT, ("x-wflow-error", "1")], trace.encode(errors="replace")
+
+
+def _request(worker: type, fetch: Fetch) -> Request:
+    if issubclass(worker, workers.WorkerEntrypoint):
+        return workers.Request.of(fetch)
+    return Request(fetch.method, fetch.url, fetch.headers, fetch.body)
