@@ -60,6 +60,10 @@ class Stage:
     printed: list[frames.Printed] = field(default_factory=list)
     pending: list[Received] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.journal = list(self.journal)
+        self.pending = list(self.pending)
+
     def begin(self) -> None:
         """Set the stage on the running loop, and start the first turn."""
         self._loop = asyncio.get_running_loop()

@@ -152,6 +152,10 @@ class SqliteStore:
         """Keep lines of no instance."""
         await self._writer.submit(lambda db: operations.note(db, self._counters, lines))
 
+    async def trim(self, *, before: int, keep: int, limit: int) -> int:
+        """Delete the oldest lines of no instance."""
+        return await self._writer.submit(lambda db: db.execute(sql.TRIM, (before, keep, limit)).rowcount)
+
     async def tail(
         self,
         after: int,

@@ -42,6 +42,7 @@ MIGRATIONS: Final = (
         body     BLOB NOT NULL
     );
     CREATE UNIQUE INDEX records_by_instance ON records (instance, seq) WHERE instance IS NOT NULL;
+    CREATE INDEX records_of_workers ON records (at) WHERE instance IS NULL;
 
     CREATE TABLE inbox (
         number   INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -160,6 +161,13 @@ TAIL: Final = f"""
       AND (?3 IS NULL OR i.workflow = ?3 OR r.instance IS NULL)
       AND (?4 IS NULL OR i.id = ?4 OR r.instance IS NULL)
     ORDER BY r.position LIMIT ?5
+"""
+TRIM: Final = """
+    DELETE FROM records WHERE position IN (
+        SELECT position FROM records WHERE instance IS NULL AND at < coalesce(
+            (SELECT max(at, ?1) FROM records WHERE instance IS NULL ORDER BY at DESC LIMIT 1 OFFSET ?2), ?1
+        ) ORDER BY at LIMIT ?3
+    )
 """
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"
 FIRST_POSITION: Final = "SELECT coalesce(min(position), 0) FROM records"

@@ -203,6 +203,13 @@ class Store(Protocol):
         """Keep lines that belong to no instance: (tag, at, encoded fact)."""
         ...
 
+    async def trim(self, *, before: int, keep: int, limit: int) -> int:
+        """Delete the oldest lines of no instance: those older than the instant ``before``, and all but about ``keep``.
+
+        Deletes at most ``limit`` at once and gives how many it did, so that nobody waits long for it.
+        """
+        ...
+
     async def tail(
         self,
         after: int,
