@@ -194,7 +194,9 @@ def build(*entries: WorkflowEntry, version: str, worker: str = "shop", at: int =
 
 
 @asynccontextmanager
-async def desk(folder: Path, *, ceiling: int = 1_000, through: Callable[[Store], Any] | None = None) -> AsyncIterator[Desk]:
+async def desk(
+    folder: Path, *, ceiling: int = 1_000, through: Callable[[Store], Any] | None = None
+) -> AsyncIterator[Desk]:
     """Have an admission; ``through`` may put something between it and the store."""
     store = await stores.connect(f"sqlite://{folder / 'data'}")
     made = Desk(through(store) if through else store, ceiling)
@@ -250,7 +252,9 @@ class Stage:
     async def create(self, workflow: str, id_: str, params: object = None) -> Instance:
         from wflow.engine import values
 
-        await self.runner.create(workflow, [Wanted(id=id_, params=values.encode(params or {}))], trigger="api")
+        await self.runner.create(
+            workflow, [Wanted(id=id_, params=values.encode(params or {}))], trigger="api"
+        )
         return await self.get(workflow, id_)
 
     async def get(self, workflow: str, id_: str) -> Instance:

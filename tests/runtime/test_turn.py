@@ -17,7 +17,7 @@ from wflow.engine import facts, status
 from wflow.engine.changes import Ended, Rested
 from wflow.engine.facts import Failed, Moved, Opened, Settled, Tried
 from wflow.engine.outcome import Err, Ok
-from wflow.errors import WorkflowTimeoutError
+from wflow.errors import WorkflowInternalError, WorkflowTimeoutError
 from wflow.runtime.clock import now
 from wflow.runtime.loop import in_order
 
@@ -261,7 +261,7 @@ async def perform(ctx, part, order):
         case "fail":
             try:
                 await ctx.do("fail", fail_a_little, n, retries={"limit": n % 2, "delay": 1})
-            except ValueError as error:
+            except (ValueError, WorkflowInternalError) as error:  # the latter when crashes used its attempts up
                 order.append(str(error))
         case "sleep":
             await ctx.sleep(f"nap {n}", n)

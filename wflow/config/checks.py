@@ -35,7 +35,9 @@ def check(view: Node, root: Path, report: Report) -> None:
     for workflow in workflows:
         if _is_anothers(workflow, keys.get("name")):
             _owners_keys(workflow, report)
-            report.note(workflow["script_name"], "wflow serves no workflows of other projects yet: no binding")
+            report.note(
+                workflow["script_name"], "wflow serves no workflows of other projects yet: no binding"
+            )
         else:
             ours.append(workflow)
         for key in _IDLE_KEYS:

@@ -218,8 +218,9 @@ class Fleet:
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
-        for instance in refused:
-            self._unhold(peer, instance)
+        if refused:
+            # Their claims are over already, or what was said does not follow: then they start from the disk.
+            self._spawn(self._release(peer, refused))
         for change in commit.changes:
             if change.instance not in refused:
                 self._changed(peer, change)
@@ -255,7 +256,8 @@ class Fleet:
 
     async def _release(self, peer: Peer, instances: list[int]) -> None:
         claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
-        await give_back(self._store, claims, self._control.now())
+        if claims:
+            await give_back(self._store, claims, self._control.now())
         for claim in claims:
             workflow = self._unhold(peer, claim.key)
             if workflow is not None:

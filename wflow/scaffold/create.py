@@ -72,13 +72,13 @@ def create(template: Template, into: Path, *, name: str) -> Created:
 def valid_name(text: str) -> None:
     """Refuse what cannot name a project and its workflow, with a mended name in the hint.
 
-    The rule is the config's for `name`: 1 to 63 lower-case letters, digits, underscores and hyphens, no hyphen
-    at the beginning.
+    The rule is the config's for `name`: 1 to 63 lower-case letters, digits, underscores and hyphens, and no
+    hyphen at the beginning.
     """
     if not _NAME.fullmatch(text):
         raise UsageError(
-            f"{text[:_NAME_CHARS]!r} cannot name a project: a name has 1 to {_NAME_CHARS} lower-case letters, "
-            "digits, underscores or hyphens, and begins with no hyphen",
+            f"{text[:_NAME_CHARS]!r} cannot name a project: a name has 1 to {_NAME_CHARS} lower-case "
+            "letters, digits, underscores or hyphens, and begins with no hyphen",
             hint=f"try `{_mended(text)}`",
         )
 

@@ -204,7 +204,7 @@ class Store(Protocol):
         ...
 
     async def trim(self, *, before: int, keep: int, limit: int) -> int:
-        """Delete the oldest lines of no instance: those older than the instant ``before``, and all but about ``keep``.
+        """Delete the oldest lines of no instance: those older than ``before``, and all but about ``keep``.
 
         Deletes at most ``limit`` at once and gives how many it did, so that nobody waits long for it.
         """
