@@ -13,7 +13,6 @@ from wflow import stores
 from wflow.bundle import manifest as manifests
 from wflow.bundle.manifest import Manifest, WorkflowEntry
 from wflow.config.load import load
-from wflow.errors import WflowError
 from wflow.link import frames
 from wflow.runner.admission import Admission
 from wflow.runner.instances import Instances
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from wflow.engine.changes import Change
+    from wflow.errors import WflowError
 
 SHOP = Path(__file__).parents[1] / "stories" / "shop"
 PATIENCE_S = 20.0
@@ -51,7 +51,7 @@ async def meanwhile(seconds: float = 0.1) -> None:
     await asyncio.sleep(seconds)
 
 
-# -- with a fleet that takes notes -----------------------------------------------------------------------------
+# -- with a fleet that takes notes -----------------------------------------------------------------------
 
 
 class Clocked(Instances):
@@ -229,7 +229,7 @@ class Faulty:
         return call
 
 
-# -- with real runtimes ----------------------------------------------------------------------------------------
+# -- with real runtimes ----------------------------------------------------------------------------------
 
 
 class Stage:

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 async def peer_of(on: Stage) -> Peer:
     """Give the runtime at work."""
-    found = await until(lambda: on.runner.fleet.current(VERSION), "a runtime")
-    assert isinstance(found, fleets.Peer)
+    found: Peer = await until(lambda: on.runner.fleet.current(VERSION), "a runtime")
     return found
 
 
 def faulty(on: Stage) -> Faulty:
     """Put a store between the fleet and its store that fails when it is told to."""
     between = Faulty(on.runner.store)
-    on.runner.fleet._store = between  # type: ignore[assignment]
+    on.runner.fleet._store = between
     return between
 
 
@@ -223,7 +222,7 @@ def test_a_terminated_instance_is_dropped_by_its_runtime(tmp_path):
             await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
             await until(lambda: on.effects == ["g begins"], "the step")
             peer = await peer_of(on)
-            assert await on.runner.steer("gated", "g", "terminate")
+            await on.runner.steer("gated", "g", "terminate")
             assert not peer.holds
             assert on.runner.admission.running == 0
             (tmp_path / "gate").touch()

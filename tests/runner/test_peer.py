@@ -11,7 +11,6 @@ import pytest
 from tests.runner.stage import build, until
 from tests.stories.processes import lives
 from wflow.errors import LinkError, LoadError
-from wflow.link import frames
 from wflow.runner import peer as peers
 from wflow.runner.peer import Peer
 from wflow.wire.types import HttpRequest
@@ -19,6 +18,7 @@ from wflow.wire.types import HttpRequest
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from wflow.link import frames
     from wflow.runner.registry import Build
 
 WORKER = """

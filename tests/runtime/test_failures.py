@@ -8,7 +8,7 @@ import traceback
 
 import pytest
 
-from wflow.engine import names
+from wflow.engine import names, values
 from wflow.engine.facts import Settled, decode, encode
 from wflow.engine.outcome import Err, Failure
 from wflow.errors import InstanceExists, NonRetryableError, StepFailed, WorkflowTimeoutError
@@ -108,11 +108,11 @@ def there_and_back(error):
 def test_the_class_and_the_message_come_back(error):
     back = there_and_back(error)
     assert type(back) is type(error)
-    assert str(back) == str(error)[: names.LOG_LINE_CHARS]
+    assert str(back) == str(error)[: names.LOG_LINE_CHARS].encode(errors="replace").decode()
 
 
 @pytest.mark.parametrize(
-    "error", [Changing(), Mute("x"), StopIteration(5), StopAsyncIteration(), SystemExit(2), asyncio.CancelledError("x")]
+    "error", [Changing(), StopIteration(5), StopAsyncIteration(), SystemExit(2), asyncio.CancelledError("x")]
 )
 def test_what_cannot_be_made_again_comes_back_as_a_stand_in_that_names_it(error):
     back = there_and_back(error)
@@ -121,7 +121,8 @@ def test_what_cannot_be_made_again_comes_back_as_a_stand_in_that_names_it(error)
 
 
 def test_an_error_without_a_text_says_so():
-    assert str(there_and_back(Mute())) == "(its text cannot be made: OSError)"
+    assert failure_of(Mute("x")).message == "(its text cannot be made: OSError)"
+    assert type(there_and_back(Mute("x"))) is Mute
 
 
 def test_a_stand_in_keeps_what_it_stands_for_when_it_is_kept_again():
@@ -196,13 +197,13 @@ def test_what_was_being_handled_is_the_cause_unless_it_was_suppressed():
 
 def test_the_traceback_shows_the_users_frames_and_not_wflows():
     def of_the_user():
-        error_of(Failure("X", "m", path=7))  # type: ignore[arg-type]  # it breaks inside wflow
+        values.encode(object())
 
-    with pytest.raises(AttributeError) as raised:
+    with pytest.raises(TypeError) as raised:
         of_the_user()
     trace = trace_of(raised.value)
     assert "in of_the_user" in trace
-    assert "wflow/runtime/failures.py" not in trace
+    assert "wflow/engine/values.py" not in trace
     assert trace.startswith("Traceback (most recent call last):\n")
     assert trace.endswith("\n")
 

@@ -134,6 +134,15 @@ class Fleet:
         self._leaving.add(peer)
         self._spawn(peer.drain(DRAIN_S))
 
+    def warm(self, version: str) -> None:
+        """Bring the runtime of a version up before anybody waits for it."""
+
+        async def start() -> None:
+            with contextlib.suppress(WflowError):
+                await self.peer(version)
+
+        self._spawn(start())
+
     def retire_idle(self, versions: Sequence[str]) -> None:
         """End the runtimes of versions other than these that have nothing to do."""
         for version, peer in list(self._peers.items()):

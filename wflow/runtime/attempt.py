@@ -136,7 +136,7 @@ class Attempt:
                 value = await function(*arguments)  # type: ignore[misc]
             else:
                 call = functools.partial(contextvars.copy_context().run, _in_thread, function, arguments)
-                value = _given(await asyncio.get_running_loop().run_in_executor(self._threads, call))
+                value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
                 if inspect.isawaitable(value):  # a lambda that calls an async function
                     value = await value
         except asyncio.CancelledError:
@@ -147,7 +147,7 @@ class Attempt:
                 failure = msgspec.structs.replace(failure, retryable=False)
             return Err(failure)
         except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
-            return Err(failure_of(NonRetryableError(f"the step raised {type(error).__qualname__}")))
+            return Err(failure_of(_ending(error)))
         try:
             return Ok(values.encode(value))
         except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at
@@ -165,21 +165,17 @@ def is_async(function: Callable[..., object]) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _in_thread(
-    function: Callable[..., object], arguments: Sequence[object]
-) -> tuple[object, BaseException | None]:
-    """Give what was returned or raised; a future between threads cannot carry every exception."""
+def _in_thread(function: Callable[..., object], arguments: Sequence[object]) -> object:
+    """Call a plain function, and raise only what a future can carry from one thread to another."""
     try:
-        return function(*arguments), None
-    except BaseException as error:  # noqa: BLE001 - it is the user's, and raised again where it is awaited
-        return None, error
+        return function(*arguments)
+    except StopIteration as stop:  # a coroutine, too, makes this of it
+        raise RuntimeError("the step raised StopIteration") from stop
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise _ending(error) from error
 
 
-def _given(ended: tuple[object, BaseException | None]) -> object:
-    value, error = ended
-    try:
-        if error is not None:
-            raise error
-    finally:
-        del error, ended  # its traceback holds this frame, which would hold it
-    return value
+def _ending(error: BaseException) -> NonRetryableError:
+    return NonRetryableError(f"the step raised {type(error).__qualname__}")

@@ -77,6 +77,7 @@ def trace_of(error: BaseException) -> str:
         text = "".join(shown.format(chain=False))
     except Exception:  # noqa: BLE001 - the class is the user's, and may fail at anything
         text = f"{type(error).__qualname__}: {_message(error)}\n"
+    text = _readable(text)
     return text if len(text) <= names.TRACE_CHARS else f"...{text[-names.TRACE_CHARS :]}"
 
 
@@ -98,9 +99,14 @@ def _name(error: BaseException) -> str:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[: names.LOG_LINE_CHARS]
+        return _readable(str(error)[: names.LOG_LINE_CHARS])
     except Exception as wrong:  # noqa: BLE001 - its __str__ is the user's
         return f"(its text cannot be made: {type(wrong).__qualname__})"
+
+
+def _readable(text: str) -> str:
+    """Put a `?` for what is no Unicode, as the journal will: what is seen now must be what a replay shows."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _arguments(error: BaseException) -> bytes:

@@ -154,7 +154,9 @@ class SqliteStore:
 
     async def trim(self, *, before: int, keep: int, limit: int) -> int:
         """Delete the oldest lines of no instance."""
-        return await self._writer.submit(lambda db: db.execute(sql.TRIM, (before, keep, limit)).rowcount)
+        return await self._writer.submit(
+            lambda db: operations.trim(db, self._counters, before=before, keep=keep, limit=limit)
+        )
 
     async def tail(
         self,
