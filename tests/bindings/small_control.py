@@ -50,7 +50,9 @@ class SmallControl:
             for id_, one in zip(ids, wanted, strict=True)
         ]
         keys = await self._store.create(new)
-        return [Made(id=id_, created=key is not None, version="v1") for id_, key in zip(ids, keys, strict=True)]
+        return [
+            Made(id=id_, created=key is not None, version="v1") for id_, key in zip(ids, keys, strict=True)
+        ]
 
     async def get(self, workflow: str, id_: str) -> Instance:
         found = await self._store.find_one(workflow, id_)
@@ -77,7 +79,9 @@ class SmallControl:
         row = (claim.key, 1, facts.MOVED, self.at, facts.encode(moved))
         output_raw = values.encode(output) if failure is None else None
         change = Ended(claim.key, self.at, status, output_raw, failure)
-        refused = await self._store.append(Batch(claims=[(claim.key, claim.epoch)], rows=[row], changes=[change]))
+        refused = await self._store.append(
+            Batch(claims=[(claim.key, claim.epoch)], rows=[row], changes=[change])
+        )
         assert refused == []
 
 

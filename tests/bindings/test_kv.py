@@ -181,7 +181,16 @@ def test_keys_are_listed_in_utf8_order_by_prefix(on_kv):
         for key in ("b", "a:2", "a:10", "a:é", "a", "a;", "\U0001f600", "\uff5e"):
             await store.put(key, "1")
         listed = await store.list()
-        assert [key.name for key in listed.keys] == ["a", "a:10", "a:2", "a:é", "a;", "b", "\uff5e", "\U0001f600"]
+        assert [key.name for key in listed.keys] == [
+            "a",
+            "a:10",
+            "a:2",
+            "a:é",
+            "a;",
+            "b",
+            "\uff5e",
+            "\U0001f600",
+        ]
         assert listed.list_complete is True
         assert listed.cursor is None
         assert [key["name"] for key in (await store.list(prefix="a:"))["keys"]] == ["a:10", "a:2", "a:é"]
@@ -241,7 +250,11 @@ def test_a_listing_is_json_ready_and_a_dict_all_the_same(on_kv):
     async def story(control, store):
         await store.put("a", "1")
         listed = await store.list()
-        assert json.loads(json.dumps(listed)) == {"keys": [{"name": "a"}], "list_complete": True, "cursor": None}
+        assert json.loads(json.dumps(listed)) == {
+            "keys": [{"name": "a"}],
+            "list_complete": True,
+            "cursor": None,
+        }
         assert dict(listed) == {**listed}
 
     on_kv(story)

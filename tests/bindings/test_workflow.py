@@ -31,7 +31,12 @@ def test_create_takes_arguments_or_cloudflares_mapping(on_workflow):
         three = await orders.create({"params": [3]})
         four = await orders.create()
         assert [one.id, two.id, three.id, four.id] == ["order-1", "order-2", "made-1", "made-2"]
-        assert [await params_of(control, made) for made in (one, two, three, four)] == [{"n": 1}, {"n": 2}, [3], {}]
+        assert [await params_of(control, made) for made in (one, two, three, four)] == [
+            {"n": 1},
+            {"n": 2},
+            [3],
+            {},
+        ]
         assert repr(one) == "<WorkflowInstance order-1>"
         assert (await control.get("orders", "order-1")).trigger == "binding"
 
@@ -96,7 +101,9 @@ def test_params_over_the_limit_are_refused(on_workflow):
 def test_a_batch_leaves_out_what_exists_already(on_workflow):
     async def story(control, orders):
         await orders.create(id="b")
-        made = await orders.create_batch([{"id": "a", "params": 1}, {"id": "b"}, {"id": "c"}, {"id": "a"}, {}])
+        made = await orders.create_batch(
+            [{"id": "a", "params": 1}, {"id": "b"}, {"id": "c"}, {"id": "a"}, {}]
+        )
         assert [one.id for one in made] == ["a", "c", "made-1"]
 
     on_workflow(story)
@@ -112,7 +119,9 @@ def test_a_batch_has_a_size(on_workflow, count):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"id": "a b"}, {"name": "x"}, "order-1", {"params": "x" * 2**20}], ids=["id", "option", "text", "big"]
+    "bad",
+    [{"id": "a b"}, {"name": "x"}, "order-1", {"params": "x" * 2**20}],
+    ids=["id", "option", "text", "big"],
 )
 def test_one_malformed_wish_creates_nothing_of_its_batch(on_workflow, bad):
     async def story(control, orders):
@@ -170,7 +179,10 @@ def test_an_event_is_kept_until_it_is_received(on_workflow):
         await instance.send_event("paid")
         (claim,) = await control.store.claim({"orders": 5}, owner="test", now=control.at)
         events = (await control.store.load({claim.key: 0}))[claim.key].events
-        assert [(one.type, values.decode(one.payload)) for one in events] == [("paid", {"by": "card"}), ("paid", None)]
+        assert [(one.type, values.decode(one.payload)) for one in events] == [
+            ("paid", {"by": "card"}),
+            ("paid", None),
+        ]
 
     on_workflow(story)
 

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 def manifest_of(**given):
     parts = {"workflows": (), "kv": (), "vars": {}, **given}
     return Manifest(
-        name="shop", main="src/worker.py", python="3.11", wflow="0.1.0", compatibility_date=None, files={}, **parts
+        name="shop",
+        main="src/worker.py",
+        python="3.11",
+        wflow="0.1.0",
+        compatibility_date=None,
+        files={},
+        **parts,
     )
 
 

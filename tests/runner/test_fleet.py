@@ -10,6 +10,7 @@ import pytest
 from tests.runner.stage import Faulty, Stage, meanwhile, stage, until
 from tests.stories.processes import lives
 from wflow.engine import facts, values
+from wflow.engine.changes import Ended
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import fleet as fleets
@@ -339,5 +340,27 @@ def test_a_binding_call_that_breaks_is_told_to_user_code_and_the_runner_goes_on(
             assert [first[0], second[0]] == [500, 500]
             assert (await on.fetch("/counting", "POST", b'{"steps": 1}'))[0] == 201
             assert "COUNTING.create failed: RuntimeError('a bug')" in await on.lines()
+
+    asyncio.run(story())
+
+
+def test_a_runtime_is_heard_on_the_instances_that_it_holds_and_on_no_other(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            mine = await on.create("gated", "mine", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["mine begins"], "the step")
+            peer = await peer_of(on)
+            other = await on.create("counting", "other", {"steps": 1})
+            await on.reaches("counting", "other", "complete")
+            for key, epoch in ((other.key, 1), (mine.key, 7)):
+                forged = facts.encode(facts.Logged("info", "forged", 1))
+                row = (key, 99, facts.LOGGED, 1, forged)
+                ended = Ended(key, 1, "terminated")
+                on.runner.fleet.heard(peer, frames.Commit(9_999, [(key, epoch)], [row], [ended], []))
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "mine", "complete")
+            assert await on.status("counting", "other") == "complete"
+            assert "forged" not in await on.lines()
+            assert on.effects.count("mine ends") == 1
 
     asyncio.run(story())

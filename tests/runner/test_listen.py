@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from tests.stories.processes import PLAIN
 from wflow.errors import UsageError
 from wflow.runner import listen
 from wflow.runner.listen import bind, bind_unix, closing, serving
@@ -53,25 +54,24 @@ def test_a_port_that_is_taken_is_refused_or_the_next_free_one_is_taken(ip):
             assert port < got < port + 20
 
 
-def test_a_port_that_is_taken_on_one_address_of_localhost_is_taken():
-    with taken("::1") as other:
-        port = other.getsockname()[1]
-        with closing(bind("localhost", port, tries=20)) as sockets:
-            assert port not in ports(sockets)
+def test_a_port_that_is_taken_on_any_address_of_localhost_is_taken():
+    with closing(bind("localhost", 0)) as sockets:
+        addresses = [sock.getsockname()[0] for sock in sockets]  # a machine may have no IPv6
+    for address in addresses:
+        with taken(address) as other:
+            port = other.getsockname()[1]
+            with closing(bind("localhost", port, tries=20)) as sockets:
+                assert port not in ports(sockets)
 
 
 def test_there_is_no_port_beyond_the_last_one():
-    with (
-        closing(bind("127.0.0.1", 65_535)),
-        pytest.raises(UsageError, match="port 65535 on 127.0.0.1 is taken"),
-    ):
+    with closing(bind("127.0.0.1", 65_535)), pytest.raises(UsageError, match="port 65535 on"):
         bind("127.0.0.1", 65_535, tries=50)
 
 
-@pytest.mark.parametrize("ip", ["192.0.2.1", "no.such.host.invalid"])
-def test_an_address_that_is_not_of_this_machine_is_refused_by_its_name(ip):
-    with pytest.raises(UsageError, match=f"cannot listen on {ip}:0"):
-        bind(ip, 0)
+def test_an_address_that_is_not_of_this_machine_is_refused():
+    with pytest.raises(UsageError, match=r"cannot listen on 192\.0\.2\.1:0: "):
+        bind("192.0.2.1", 0)
 
 
 def test_a_unix_socket_is_its_owners_alone(tmp_path):
@@ -91,7 +91,7 @@ def test_an_app_is_served_while_the_block_runs_and_not_after():
     async def story() -> None:
         sockets = bind("127.0.0.1", 0)
         (port,) = ports(sockets)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", **PLAIN) as client:
             async with serving(app(), sockets):
                 answered = await client.get("/")
                 assert answered.text == "hello"
@@ -114,7 +114,7 @@ def test_a_request_under_way_is_answered_before_the_end(caplog):
     async def story() -> None:
         sockets = bind("127.0.0.1", 0)
         (port,) = ports(sockets)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", **PLAIN) as client:
             async with serving(app(slow), sockets):
                 asked = asyncio.create_task(client.get("/"))
                 await began.wait()
@@ -135,7 +135,7 @@ def test_a_request_that_takes_for_ever_is_cut_without_a_word(monkeypatch, caplog
     async def story() -> None:
         sockets = bind("127.0.0.1", 0)
         (port,) = ports(sockets)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", **PLAIN) as client:
             async with serving(app(endless), sockets):
                 asked = asyncio.create_task(client.get("/"))
                 await began.wait()

@@ -408,7 +408,10 @@ def test_a_body_that_ends_well_although_it_was_cancelled_has_a_value():
         (lambda ctx: ctx.sleep("a", -1), "step 'a': -1 is negative"),
         (lambda ctx: ctx.sleep("a", "366 days"), "more than 365 days"),
         (lambda ctx: ctx.sleep("a", None), "None is no duration"),
-        (lambda ctx: ctx.sleep_until("a", datetime.now(UTC) + timedelta(days=10_000)), "more than 365 days ahead"),
+        (
+            lambda ctx: ctx.sleep_until("a", datetime.now(UTC) + timedelta(days=10_000)),
+            "more than 365 days ahead",
+        ),
         (lambda ctx: ctx.sleep_until("a", float("inf")), "datetime or milliseconds, not inf"),
         (lambda ctx: ctx.sleep_until("a", float("nan")), "datetime or milliseconds, not nan"),
         (lambda ctx: ctx.sleep_until("a", "tomorrow"), "datetime or milliseconds, not 'tomorrow'"),
@@ -494,7 +497,9 @@ def test_a_step_may_not_be_asked_for_by_another_instance():
         await stolen[0].do("step", number, 1)
 
     play(lend)
-    assert play(steal).failure.message.startswith("step 'step' is asked for inside another step, or outside `run`")
+    assert play(steal).failure.message.startswith(
+        "step 'step' is asked for inside another step, or outside `run`"
+    )
 
 
 # -- sleeping and waiting ---------------------------------------------------------------------------------------
@@ -554,7 +559,12 @@ def test_a_wait_gives_the_event_that_comes(cold):
         stage.send("refused", 1)
         stage.send("paid", {"by": "card"})
 
-    assert play(run, script, cold=cold).result == [{"by": "card"}, "paid", True, ["payload", "timestamp", "type"]]
+    assert play(run, script, cold=cold).result == [
+        {"by": "card"},
+        "paid",
+        True,
+        ["payload", "timestamp", "type"],
+    ]
 
 
 def test_events_that_came_before_the_wait_are_given_first_in_first_out():
@@ -630,7 +640,9 @@ def test_an_event_sent_in_time_wins_although_the_instance_was_down_past_the_dead
 def test_durations_are_milliseconds_words_or_a_timedelta():
     async def run(event, ctx):
         await asyncio.gather(
-            ctx.sleep("number", 5), ctx.sleep("words", "0.005 seconds"), ctx.sleep("delta", timedelta(milliseconds=5))
+            ctx.sleep("number", 5),
+            ctx.sleep("words", "0.005 seconds"),
+            ctx.sleep("delta", timedelta(milliseconds=5)),
         )
 
     opened = [fact.detail for fact in play(run).facts if isinstance(fact, Opened)]
@@ -669,7 +681,12 @@ def test_a_line_logged_inside_a_step_is_told_with_its_place():
     played = play(run)
     assert played.logged == []
     inside, thread = played.stage.printed
-    assert (inside.level, inside.text, inside.instance, inside.step) == ("debug", "inside", INSTANCE, "step-1")
+    assert (inside.level, inside.text, inside.instance, inside.step) == (
+        "debug",
+        "inside",
+        INSTANCE,
+        "step-1",
+    )
     assert inside.detail == {"n": 1, "at": "2026-01-01T00:00:00Z"}
     assert (thread.text, thread.step) == ("from a thread", "sync-1")
 
@@ -700,7 +717,9 @@ def test_the_event_is_that_of_the_creation_on_every_replay():
 
     play(run, params={"items": [1]}, crash_at={1})
     moment = datetime.fromtimestamp(CREATED / 1000, UTC)
-    assert seen == [("order-1", "flow", moment, [1, "mine"])] * 2, "a change of the payload is no part of the event"
+    assert seen == [("order-1", "flow", moment, [1, "mine"])] * 2, (
+        "a change of the payload is no part of the event"
+    )
 
 
 def journal_of(*given):

@@ -77,7 +77,9 @@ def test_a_response_is_text_or_bytes():
     assert Response(b"\xff").parts() == (200, [], b"\xff")
     assert Response(bytearray(b"a")).parts()[2] == b"a"
     assert Response(None, 204).parts() == (204, [], b"")
-    assert Response("<p>", headers={"Content-Type": "text/html"}).parts()[1] == [("content-type", "text/html")]
+    assert Response("<p>", headers={"Content-Type": "text/html"}).parts()[1] == [
+        ("content-type", "text/html")
+    ]
 
 
 @pytest.mark.parametrize("body", [{"a": 1}, ["a"], 5, True])

@@ -109,7 +109,9 @@ def test_a_single_worker_need_not_be_called_default_and_none_is_needed(tmp_path)
 
 
 def test_a_syntax_error_is_told_with_file_and_line(tmp_path):
-    told = load(tmp_path, {"src/worker.py": "import flow\n", "src/flow.py": "x = 1\ndef broken(:\n    pass\n"})
+    told = load(
+        tmp_path, {"src/worker.py": "import flow\n", "src/flow.py": "x = 1\ndef broken(:\n    pass\n"}
+    )
     assert told["message"] == "src/flow.py:2: SyntaxError: invalid syntax"
     assert told["at"] == ["src/flow.py", 2]
     assert "def broken(:" in told["trace"]
@@ -130,7 +132,9 @@ def test_a_module_that_is_missing_has_a_hint(tmp_path):
     assert told["hint"].startswith("install 'no_such_module' in the environment that runs wflow")
 
 
-@pytest.mark.parametrize("code", ["raise SystemExit(3)", "exit()", "import sys; sys.exit('bye')", "raise KeyboardInterrupt"])
+@pytest.mark.parametrize(
+    "code", ["raise SystemExit(3)", "exit()", "import sys; sys.exit('bye')", "raise KeyboardInterrupt"]
+)
 def test_what_ends_a_program_does_not_end_the_runtime(tmp_path, code):
     told = load(tmp_path, {"src/worker.py": f"\n{code}\n"})
     assert told["at"] == ["src/worker.py", 2]
@@ -141,8 +145,16 @@ def test_what_ends_a_program_does_not_end_the_runtime(tmp_path, code):
     ("code", "message", "hint"),
     [
         (FLOW, "src/worker.py has no class 'Flwo', which the config names", "did you mean 'Flow'?"),
-        ("", "src/worker.py has no class 'Flwo', which the config names", "define it in src/worker.py, or import it there"),
-        ("class Flwo:\n    async def run(self, event, ctx): ...\n", "'Flwo' in src/worker.py is no workflow", "class Flwo("),
+        (
+            "",
+            "src/worker.py has no class 'Flwo', which the config names",
+            "define it in src/worker.py, or import it there",
+        ),
+        (
+            "class Flwo:\n    async def run(self, event, ctx): ...\n",
+            "'Flwo' in src/worker.py is no workflow",
+            "class Flwo(",
+        ),
         ("Flwo = 5\n", "'Flwo' in src/worker.py is no workflow", "class Flwo(WorkflowEntrypoint)"),
         (
             "from wflow import WorkflowEntrypoint\nclass Flwo(WorkflowEntrypoint): ...\n",
@@ -174,7 +186,8 @@ def test_the_standard_library_is_not_shadowed_by_the_project(tmp_path):
             "json.py": "raise ValueError('shadowed')",
             "http/__init__.py": "raise ValueError('shadowed')",
             "src/calendar.py": "raise ValueError('shadowed')",
-            "src/worker.py": "import calendar, http.client, sched, smtplib\nassert calendar.monthrange\n" + FLOW,
+            "src/worker.py": "import calendar, http.client, sched, smtplib\nassert calendar.monthrange\n"
+            + FLOW,
         },
         "Flow",
     )
@@ -182,13 +195,19 @@ def test_the_standard_library_is_not_shadowed_by_the_project(tmp_path):
 
 
 def test_a_module_called_like_a_standard_one_has_a_hint(tmp_path):
-    told = load(tmp_path, {"src/worker.py": "from calendar import send\n", "src/calendar.py": "def send(): ..."})
+    told = load(
+        tmp_path, {"src/worker.py": "from calendar import send\n", "src/calendar.py": "def send(): ..."}
+    )
     assert "cannot import name 'send' from 'calendar'" in told["message"]
     assert told["hint"] == "rename src/calendar.py: a standard module has that name, and goes first"
 
 
 def test_the_projects_modules_go_before_installed_ones(tmp_path):
-    told = load(tmp_path, {"src/worker.py": "import typer\nassert typer.MINE\n" + FLOW, "src/typer.py": "MINE = True"}, "Flow")
+    told = load(
+        tmp_path,
+        {"src/worker.py": "import typer\nassert typer.MINE\n" + FLOW, "src/typer.py": "MINE = True"},
+        "Flow",
+    )
     assert "workflows" in told
 
 

@@ -104,7 +104,10 @@ def test_a_timer_beyond_a_year_is_refused_in_workflow_code():
     async def run(event, ctx):
         await asyncio.sleep(10**12)
 
-    assert play(run).failure.message == "a timer in workflow code lasts at most 365 days, not 1000000000000 seconds"
+    assert (
+        play(run).failure.message
+        == "a timer in workflow code lasts at most 365 days, not 1000000000000 seconds"
+    )
 
 
 def test_a_callback_has_the_context_it_was_queued_in():
@@ -188,8 +191,7 @@ def test_as_completed_is_as_ever_elsewhere():
 
 
 FOREIGN = (
-    "workflow code cannot await a future that is no step's; put what it stands for in a step (ctx.do): "
-    "Task <"
+    "workflow code cannot await a future that is no step's; put what it stands for in a step (ctx.do): Task <"
 )
 
 

@@ -204,5 +204,3 @@ def test_the_bound_is_far_below_that_of_a_frame():
     from wflow.link.frames import FRAME_BYTES
 
     assert outbox.COMMIT_BYTES * 8 < FRAME_BYTES
-
-

@@ -86,7 +86,10 @@ def test_an_unfinished_line_is_told_with_its_own_step_when_another_one_prints():
         at("one-1", lambda: print("unfinished", end=""))
         at("two-1", print, "whole")
 
-    assert [(line.text, line.step) for line in printed_by(code)] == [("unfinished", "one-1"), ("whole", "two-1")]
+    assert [(line.text, line.step) for line in printed_by(code)] == [
+        ("unfinished", "one-1"),
+        ("whole", "two-1"),
+    ]
 
 
 def test_the_order_of_a_task_and_its_thread_is_kept():

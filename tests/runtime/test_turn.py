@@ -245,9 +245,15 @@ def replay(run, whole):
 
 def program(chance, depth=0):
     """Make up a workflow out of everything there is."""
-    kinds = ["do", "do", "fail", "sleep", "log", "event"] + (["all", "race", "seq", "timeout"] * 2 if depth < 3 else [])
+    kinds = ["do", "do", "fail", "sleep", "log", "event"] + (
+        ["all", "race", "seq", "timeout"] * 2 if depth < 3 else []
+    )
     kind = chance.choice(kinds)
-    parts = [program(chance, depth + 1) for _ in range(chance.randint(1, 4))] if kind in {"all", "race", "seq"} else []
+    parts = (
+        [program(chance, depth + 1) for _ in range(chance.randint(1, 4))]
+        if kind in {"all", "race", "seq"}
+        else []
+    )
     if kind == "timeout":
         parts = [program(chance, depth + 1)]
     return kind, chance.randint(0, 3), parts
@@ -261,7 +267,10 @@ async def perform(ctx, part, order):
         case "fail":
             try:
                 await ctx.do("fail", fail_a_little, n, retries={"limit": n % 2, "delay": 1})
-            except (ValueError, WorkflowInternalError) as error:  # the latter when crashes used its attempts up
+            except (
+                ValueError,
+                WorkflowInternalError,
+            ) as error:  # the latter when crashes used its attempts up
                 order.append(str(error))
         case "sleep":
             await ctx.sleep(f"nap {n}", n)
@@ -399,7 +408,9 @@ def test_a_sleep_beside_a_long_step_keeps_its_deadline_over_a_crash():
         step.cancel()
 
     async def script(stage):
-        await stage.until(lambda: any(isinstance(fact, Opened) and fact.kind == "sleep" for fact in stage.facts))
+        await stage.until(
+            lambda: any(isinstance(fact, Opened) and fact.kind == "sleep" for fact in stage.facts)
+        )
         await asyncio.sleep(0.04)
         stage.crash()
 
@@ -469,7 +480,10 @@ def test_a_workflow_that_cancels_itself_is_errored():
         await ctx.do("step", number, 1)
 
     played = play(run)
-    assert (played.failure.name, played.failure.message) == ("CancelledError", "the workflow cancelled itself")
+    assert (played.failure.name, played.failure.message) == (
+        "CancelledError",
+        "the workflow cancelled itself",
+    )
 
 
 def test_a_failure_has_its_cause():
@@ -565,8 +579,14 @@ async def waits_for_nothing(event, ctx):
         (other_order, "the journal goes on with step 'first-1' (do), which the code does not ask for here"),
         (ends_early, "the journal goes on with step 'second-1' (do), which the code does not ask for here"),
         (broken, "which the code does not ask for here; it ended with KeyError: 'typo'"),
-        (first_is_a_timer, "the journal goes on with step 'first-1' (do), which the code does not ask for here"),
-        (waits_for_nothing, "the journal goes on with step 'first-1' (do), which the code does not ask for here"),
+        (
+            first_is_a_timer,
+            "the journal goes on with step 'first-1' (do), which the code does not ask for here",
+        ),
+        (
+            waits_for_nothing,
+            "the journal goes on with step 'first-1' (do), which the code does not ask for here",
+        ),
     ],
 )
 def test_code_that_contradicts_the_journal_is_held_and_nothing_else_is_kept(code, told):
@@ -616,7 +636,10 @@ def test_a_step_that_was_under_way_and_is_not_asked_for_is_a_divergence():
 
     for code in (run, broken):
         played = play(code, journal=[kept])
-        assert "the journal has step 'gone-1' (do) under way, which the code never asks for" in played.failure.message
+        assert (
+            "the journal has step 'gone-1' (do) under way, which the code never asks for"
+            in played.failure.message
+        )
 
 
 def test_new_steps_after_the_recorded_ones_are_no_divergence():
@@ -1053,7 +1076,11 @@ def test_the_journal_is_not_kept_in_memory_once_it_is_folded():
         await stage.until(lambda: stage.change)
         stage.journal.clear()
         gc.collect()
-        held = [one for one in gc.get_objects() if isinstance(one, list) and len(one) >= 50 and one[:3] == steps[:3]]
+        held = [
+            one
+            for one in gc.get_objects()
+            if isinstance(one, list) and len(one) >= 50 and one[:3] == steps[:3]
+        ]
         stage.close()
         return len(held)
 
@@ -1062,7 +1089,14 @@ def test_the_journal_is_not_kept_in_memory_once_it_is_folded():
 
 def sizeof(turn):
     """Roughly what a turn's tables hold."""
-    tables = [turn._bodies, turn._futures, turn._bells, turn._attempts, turn.machine._pasts, turn.machine._steps]
+    tables = [
+        turn._bodies,
+        turn._futures,
+        turn._bells,
+        turn._attempts,
+        turn.machine._pasts,
+        turn.machine._steps,
+    ]
     return sum(map(len, tables)) * 100 + len(turn.machine._facts) * 100 + len(turn._parked) * 100
 
 

@@ -25,7 +25,9 @@ def fetched(fetch):
 
 def test_it_answers_with_what_fetch_returns():
     async def fetch(self, request):
-        text = f"{request.method} {request.path} {request.headers['x-a']} {await request.text()} {self.env.NAME}"
+        text = (
+            f"{request.method} {request.path} {request.headers['x-a']} {await request.text()} {self.env.NAME}"
+        )
         return Response(text, 201, {"x-b": "2"})
 
     status, headers, body = fetched(fetch)
@@ -44,7 +46,8 @@ def test_without_a_worker_it_says_how_to_write_one():
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("no order"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()]
+    "error",
+    [ValueError("no order"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()],
 )
 def test_whatever_fetch_raises_is_answered_with_its_traceback(error, capsys):
     async def fetch(self, request):

@@ -924,6 +924,14 @@ async def test_changes_of_cells_are_made_in_their_order(store: Store):
     assert await store.read("kv", ["a", "b"], now=1) == {"a": cell("a", b"2")}
 
 
+async def test_expired_cells_are_deleted_a_few_at_a_time_and_no_others(store: Store):
+    await store.write([cell(key, expires_at=100) for key in "abc"])
+    await store.write([cell("later", expires_at=101), cell("never")])
+    assert [await store.expire(now=100, limit=2) for _ in range(3)] == [2, 1, 0]
+    # Seen from before their time, what is deleted is gone all the same.
+    assert [left.key for left in await store.scan("kv", now=1)] == ["later", "never"]
+
+
 async def test_an_expired_cell_is_not_there(store: Store):
     await store.write([cell("a", expires_at=100)])
     assert list(await store.read("kv", ["a"], now=99)) == ["a"]

@@ -217,19 +217,18 @@ class Fleet:
             self._spawn(self._release(peer, list(peer.holds)))
 
     async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
-        batch = Batch(
-            claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received
-        )
+        batch, foreign = _own(peer, commit)
         try:
-            refused = await self._store.append(batch)
+            broken_off = await self._store.append(batch)
         except WflowError as broken:
             # The runtime's memory is now ahead of the disk: it goes, and its instances start from the disk.
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
-        if refused:
+        if broken_off:
             # Their claims are over already, or what was said does not follow: then they start from the disk.
-            self._spawn(self._release(peer, refused))
+            self._spawn(self._release(peer, broken_off))
+        refused = [*foreign, *broken_off]
         for change in commit.changes:
             if change.instance not in refused:
                 self._changed(peer, change)
@@ -346,6 +345,29 @@ class Fleet:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _own(peer: Peer, commit: frames.Commit) -> tuple[Batch, list[int]]:
+    """Take of a commit what is about claims that the runtime holds; give the other instances.
+
+    User code shares its process with the link: whatever it may say there, it is heard on its own instances only.
+    """
+    foreign = [key for key, epoch in commit.claims if key not in peer.holds or peer.holds[key].epoch != epoch]
+    if not foreign:
+        return (
+            Batch(claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received),
+            foreign,
+        )
+    others = set(foreign)
+    rows = [row for row in commit.rows if row[0] not in others]
+    arrived = [facts.decode(row[4]) for row in rows if row[2] == facts.RECEIVED]
+    batch = Batch(
+        claims=[claim for claim in commit.claims if claim[0] not in others],
+        rows=rows,
+        changes=[change for change in commit.changes if change.instance not in others],
+        received=[fact.event for fact in arrived if isinstance(fact, facts.Received)],
+    )
+    return batch, foreign
 
 
 async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:

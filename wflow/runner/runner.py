@@ -215,7 +215,10 @@ class Runner:
                 await self._trim()
 
     async def _trim(self) -> None:
-        """Let the oldest lines of Workers go, a few at a time; what belongs to an instance stays with it."""
+        """Let the oldest lines of Workers and expired cells go, a few at a time; what is an instance's stays."""
         gone = TRIMMED
         while gone == TRIMMED:
             gone = await self.store.trim(before=self.now() - LINES_MS, keep=LINES, limit=TRIMMED)
+        gone = TRIMMED
+        while gone == TRIMMED:
+            gone = await self.store.expire(now=self.now(), limit=TRIMMED)

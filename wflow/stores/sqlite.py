@@ -201,6 +201,10 @@ class SqliteStore:
         rows = await self._read(lambda db: db.execute(sql.SCAN_CELLS, wanted).fetchall())
         return [Cell(space=space, key=row[0], value=b"", meta=row[1], expires_at=row[2]) for row in rows]
 
+    async def expire(self, *, now: int, limit: int) -> int:
+        """Delete cells that have expired."""
+        return await self._writer.submit(lambda db: db.execute(sql.EXPIRE_CELLS, (now, limit)).rowcount)
+
     async def write(self, changes: Sequence[Cell | Absent]) -> None:
         """Write and remove cells."""
         await self._writer.submit(lambda db: operations.write(db, changes))

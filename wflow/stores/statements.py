@@ -61,6 +61,7 @@ MIGRATIONS: Final = (
         value      BLOB NOT NULL,
         UNIQUE (space, key)
     );
+    CREATE INDEX cells_by_expiry ON cells (expires_at) WHERE expires_at IS NOT NULL;
 
     CREATE TABLE marks (
         name  TEXT PRIMARY KEY,
@@ -193,4 +194,6 @@ WRITE_CELL: Final = """
     SET value = excluded.value, meta = excluded.meta, expires_at = excluded.expires_at
 """
 REMOVE_CELL: Final = "DELETE FROM cells WHERE space = ? AND key = ?"
-EXPIRED_CELLS: Final = "DELETE FROM cells WHERE expires_at <= ?"
+EXPIRE_CELLS: Final = """
+    DELETE FROM cells WHERE rowid IN (SELECT rowid FROM cells WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+"""

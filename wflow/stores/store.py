@@ -236,6 +236,10 @@ class Store(Protocol):
         """List cells by key (UTF-8 order) from beyond the key ``after``, without their values."""
         ...
 
+    async def expire(self, *, now: int, limit: int) -> int:
+        """Delete at most ``limit`` cells that have expired; gives how many it did."""
+        ...
+
     async def write(self, changes: Sequence[Cell | Absent]) -> None:
         """Write and remove cells, all or nothing."""
         ...
