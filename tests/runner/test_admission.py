@@ -9,6 +9,7 @@ from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Rested
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
+from wflow.runner import admission as admissions
 from wflow.stores.store import Batch
 
 DAY_MS = 86_400_000
@@ -84,6 +85,23 @@ def test_who_sleeps_since_before_the_start_is_woken_in_time_whatever_rests_meanw
             assert on.fleet.turns == []
             on.control.at += 50
             await until(lambda: on.fleet.turns == ["early"], "the sleeper")
+
+    asyncio.run(story())
+
+
+def test_sleepers_since_before_the_start_are_woken_one_after_the_other(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            for number in range(3):
+                await on.create("orders", f"s{number}")
+                await rest(on, f"s{number}", "orders", wake_in_ms=30 * (number + 1))
+            on.start()
+            for number in range(3):
+                await meanwhile(0.01)
+                on.control.at += 30
+                await until(lambda: len(on.fleet.turns) == number + 1, f"s{number}")  # noqa: B023
+            assert on.fleet.turns == ["s0", "s1", "s2"]
 
     asyncio.run(story())
 
@@ -167,6 +185,24 @@ def test_a_version_that_stays_broken_is_tried_less_and_less_often(tmp_path):
                 assert len(on.fleet.told) == number, "not before its time"
                 on.control.at += 1
                 on.admission.wake()
+
+    asyncio.run(story())
+
+
+def test_a_broken_version_is_tried_again_without_being_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(admissions, "BROKEN_MS", (30,))
+
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.fleet.broken["v1"] = LoadError("No module named 'gone'")
+            await on.create("orders", "a")
+            on.start()
+            await until(lambda: on.fleet.told, "the first try")
+            await until(lambda: on.admission.running == 0, "the claim to be given back")
+            del on.fleet.broken["v1"]
+            on.control.at += 30
+            await until(lambda: on.fleet.turns == ["a"], "the second try")
 
     asyncio.run(story())
 

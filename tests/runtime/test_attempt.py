@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wflow.engine import values
-from wflow.engine.outcome import Err, Ok
+from wflow.engine.outcome import Err, Ok, Outcome
 from wflow.errors import InstanceExists, TooLarge, TooMany
 from wflow.runtime import attempt
 from wflow.runtime.attempt import Attempt, Body, Place, here, is_async
@@ -26,7 +27,7 @@ def outcome_of(function, *arguments, timeout_ms=5_000, final=(), script=None):
     """Run an attempt to its end; None when nobody heard of one."""
 
     async def perform():
-        heard = []
+        heard: list[Outcome] = []
         with ThreadPoolExecutor(2) as threads:
             body = Body(function, arguments, final)
             running = Attempt(body, PLACE, threads, timeout_ms=timeout_ms, done=heard.append)
@@ -67,10 +68,14 @@ def test_it_is_known_which_functions_are_async(function, answer):
 
 
 def test_the_body_knows_where_it_is_in_a_task_and_in_a_thread():
-    async def task():
-        return [here.get().step, here.get().instance]
+    def thread():
+        place = here.get()
+        return place and [place.step, place.instance]
 
-    for function in (task, lambda: [here.get().step, here.get().instance]):
+    async def task():
+        return thread()
+
+    for function in (task, thread):
         assert outcome_of(function) == Ok(values.encode(["step-1", 7]))
 
 
@@ -139,17 +144,15 @@ def test_a_body_that_ends_well_after_it_was_given_up_is_not_heard_of():
 
 def test_a_body_that_will_not_be_cancelled_does_not_hold_its_step_for_ever(monkeypatch):
     monkeypatch.setattr(attempt, "GOODBYE_S", 0.02)
-    free = []
+    free: list[int] = []
 
     async def stubborn():
         while not free:
-            try:
+            with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.2)
-            except asyncio.CancelledError:
-                pass
 
     async def script(running):
-        while not running._over:
+        while not running._over:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
         free.append(1)
 
@@ -169,12 +172,13 @@ def test_an_error_raised_on_the_way_out_of_a_timeout_is_the_timeout():
 
 def test_a_long_timeout_is_minded_from_the_time_it_is_watched():
     async def script(running):
-        assert running._timer is None
-        running.watch()
-        assert running._timer is not None
-        timer = running._timer
-        running.watch()
-        assert running._timer is timer
+        timers = [running._timer]
+        for _ in range(2):
+            running.watch()
+            timers.append(running._timer)
+        unarmed, armed, again = timers
+        assert unarmed is None
+        assert armed is again is not None
 
     outcome_of(asyncio.sleep, 0.005, timeout_ms=60_000, script=script)
 

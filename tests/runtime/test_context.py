@@ -6,10 +6,11 @@ import asyncio
 import functools
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from tests.runtime.stage import CREATED, INSTANCE, number, play
+from tests.runtime.stage import CREATED, INSTANCE, current_task, number, play
 from wflow.engine import values
 from wflow.engine.facts import Failed, Logged, Opened, Received, Settled
 from wflow.engine.outcome import Ok
@@ -61,10 +62,10 @@ TILL = Till(2)
         TILL,
         SlowTill(2),
         lambda amount: amount * 2,
-        lambda amount: TILL.slow(amount),
+        lambda amount: TILL.slow(amount),  # noqa: PLW0108 - what it returns is awaited
         functools.partial(TILL.plain),
         functools.partial(functools.partial(TILL.slow)),
-        functools.wraps(TILL.slow)(lambda amount: TILL.slow(amount)),
+        functools.wraps(TILL.slow)(lambda amount: TILL.slow(amount)),  # noqa: PLW0108
         functools.partial(max, 42),
     ],
     ids=[
@@ -157,7 +158,7 @@ def test_a_value_over_the_limit_fails_the_step_with_the_number():
 
 
 def test_an_object_that_fails_when_it_is_looked_at_fails_the_step():
-    class Trap(dict):
+    class Trap(dict[str, int]):
         def items(self):
             raise OSError("the disk is gone")
 
@@ -179,7 +180,7 @@ def test_an_output_that_cannot_be_kept_is_the_instances_failure():
     assert failure.message.startswith("`run` returned what cannot be kept: value['lock']")
 
 
-# -- retries ----------------------------------------------------------------------------------------------------
+# -- retries -----------------------------------------------------------------------------------------------
 
 
 def test_a_failing_step_is_tried_again_as_often_as_its_policy_says_and_rests_between():
@@ -320,7 +321,7 @@ def test_a_step_that_cancels_itself_is_tried_again():
     async def cancelled():
         calls.append(1)
         if len(calls) == 1:
-            asyncio.current_task().cancel()
+            current_task().cancel()
             await asyncio.sleep(1)
         return len(calls)
 
@@ -330,7 +331,7 @@ def test_a_step_that_cancels_itself_is_tried_again():
     assert play(run).result == 2
 
 
-# -- timeouts ---------------------------------------------------------------------------------------------------
+# -- timeouts ----------------------------------------------------------------------------------------------
 
 
 def test_an_async_step_that_takes_too_long_is_cancelled_and_tried_again():
@@ -390,7 +391,7 @@ def test_a_body_that_ends_well_although_it_was_cancelled_has_a_value():
     assert play(run).result == "saved"
 
 
-# -- wrong calls ------------------------------------------------------------------------------------------------
+# -- wrong calls -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -502,7 +503,7 @@ def test_a_step_may_not_be_asked_for_by_another_instance():
     )
 
 
-# -- sleeping and waiting ---------------------------------------------------------------------------------------
+# -- sleeping and waiting ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cold", [False, True], ids=["hot", "cold"])
@@ -649,7 +650,7 @@ def test_durations_are_milliseconds_words_or_a_timedelta():
     assert opened == [{"duration": 5}] * 3
 
 
-# -- the log ----------------------------------------------------------------------------------------------------
+# -- the log -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("crash_at", range(5))
@@ -661,7 +662,8 @@ def test_a_line_is_logged_once_however_often_the_code_replays(crash_at, when):
             await ctx.do("step", number, n)
             ctx.log(f"after {n}", level="warn")
 
-    played = play(run, **{when: {crash_at}})
+    options: dict[str, Any] = {when: {crash_at}}
+    played = play(run, **options)
     assert played.logged == ["begin", "after 0", "after 1", "after 2"]
     first = next(fact for fact in played.facts if isinstance(fact, Logged))
     assert (first.detail, first.level, first.source) == ({"id": "order-1"}, "info", "workflow")

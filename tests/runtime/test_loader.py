@@ -30,7 +30,8 @@ async def load():
     try:
         code = loader.load(root, manifest)
     except LoadError as error:
-        told = {"message": error.message, "hint": error.hint, "trace": error.trace, "at": [error.file, error.line]}
+        at = [error.file, error.line]
+        told = {"message": error.message, "hint": error.hint, "trace": error.trace, "at": at}
     else:
         told = {
             "workflows": {name: cls.__module__ for name, cls in code.workflows.items()},
@@ -99,7 +100,12 @@ def test_classes_are_found_and_mains_folder_is_the_import_root(tmp_path):
 
 
 def test_a_single_worker_need_not_be_called_default_and_none_is_needed(tmp_path):
-    text = "from wflow import WorkerEntrypoint\nclass Shop(WorkerEntrypoint):\n    async def fetch(self, request): ...\n"
+    text = """
+        from wflow import WorkerEntrypoint
+
+        class Shop(WorkerEntrypoint):
+            async def fetch(self, request): ...
+        """
     assert load(tmp_path, {"src/worker.py": text})["worker"] == "Shop"
     assert load(tmp_path, {"src/worker.py": FLOW}, "Flow") == {
         "workflows": {"flow": "worker"},
@@ -224,7 +230,7 @@ def test_main_may_have_any_other_name(tmp_path, main):
 
 
 def test_asyncio_may_be_run_at_import(tmp_path):
-    code = "import asyncio\nasync def prepare(): await asyncio.sleep(0); return 1\nassert asyncio.run(prepare()) == 1\n"
+    code = "import asyncio\nassert asyncio.run(asyncio.sleep(0, 1)) == 1\n"
     assert "workflows" in load(tmp_path, {"src/worker.py": code + FLOW}, "Flow")
 
 

@@ -8,17 +8,18 @@ import contextvars
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.runtime.stage import Stage, number, play
+from tests.runtime.stage import Played, Stage, current_task, number, play
 from wflow.errors import InvalidInput
 from wflow.runtime.loop import Task, WorkflowLoop, in_order
 
 ROOT = Path(__file__).parents[2]
 
 
-class Owner:
+class Keeper:
     """Whose loop it is: it keeps timers until they are rung."""
 
     instance = 1
@@ -33,11 +34,13 @@ class Owner:
 
 
 def loop_of(owner=None):
-    return WorkflowLoop(owner or Owner(), 100.0)
+    keeper: Any = owner or Keeper()
+    return WorkflowLoop(keeper, 100.0)  # type: ignore[abstract]
 
 
 def test_it_runs_until_nothing_is_ready_and_the_thread_has_its_own_loop_back():
-    loop, seen = loop_of(), []
+    loop = loop_of()
+    seen: list[object] = []
 
     async def code():
         seen.append(asyncio.get_running_loop())
@@ -56,7 +59,8 @@ def test_it_runs_until_nothing_is_ready_and_the_thread_has_its_own_loop_back():
 
 
 def test_an_error_in_a_callback_ends_neither_the_run_nor_the_process():
-    loop, seen = loop_of(), []
+    loop = loop_of()
+    seen: list[object] = []
 
     def fail(error):
         raise error
@@ -69,7 +73,8 @@ def test_an_error_in_a_callback_ends_neither_the_run_nor_the_process():
 
 
 def test_a_cancelled_callback_is_not_called():
-    loop, seen = loop_of(), []
+    loop = loop_of()
+    seen: list[object] = []
     call = loop.call_soon(seen.append, 1)
     call.cancel()
     call.cancel()
@@ -79,8 +84,9 @@ def test_a_cancelled_callback_is_not_called():
 
 
 def test_timers_are_the_owners_and_tell_when_they_ring():
-    owner = Owner()
-    loop, seen = loop_of(owner), []
+    owner = Keeper()
+    loop = loop_of(owner)
+    seen: list[object] = []
     later = loop.call_later(1.5, seen.append, "later")
     at = loop.call_at(100.25, seen.append, "at")
     now = loop.call_later(0, seen.append, "now")
@@ -112,7 +118,8 @@ def test_a_timer_beyond_a_year_is_refused_in_workflow_code():
 
 def test_a_callback_has_the_context_it_was_queued_in():
     color = contextvars.ContextVar("color", default="none")
-    loop, seen = loop_of(), []
+    loop = loop_of()
+    seen: list[object] = []
 
     async def code():
         color.set("red")
@@ -185,7 +192,7 @@ def test_as_completed_is_as_ever_elsewhere():
         return sorted([await coming for coming in in_order(asyncio.as_completed)(tasks, timeout=5)])
 
     assert asyncio.run(code()) == [0, 1, 2]
-    future = concurrent.futures.Future()
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
     with pytest.raises(TypeError, match="iterable of"):
         list(in_order(asyncio.as_completed)(asyncio.wrap_future(future, loop=loop_of())))
 
@@ -221,7 +228,7 @@ def test_what_does_not_exist_there_says_where_it_belongs(use, told):
 
 @pytest.mark.parametrize("how", ["await", "gather"])
 def test_a_future_from_elsewhere_says_where_it_belongs(how):
-    foreign = []
+    foreign: list[asyncio.Future[None]] = []
 
     async def run(event, ctx):
         await (foreign[0] if how == "await" else asyncio.gather(foreign[0]))
@@ -232,7 +239,7 @@ def test_a_future_from_elsewhere_says_where_it_belongs(how):
         stage.begin()
         await stage.end()
         stage.close()
-        return stage.change.failure
+        return Played(stage=stage).failure
 
     failure = asyncio.run(perform())
     assert failure.name == "RuntimeError"
@@ -274,7 +281,7 @@ def test_a_task_takes_a_name_and_a_context():
 
     async def run(event, ctx):
         async def look():
-            seen.append((asyncio.current_task().get_name(), color.get()))
+            seen.append((current_task().get_name(), color.get()))
 
         context = contextvars.copy_context()
         context.run(color.set, "blue")

@@ -1,5 +1,7 @@
 """What user code prints, from tasks and threads."""
 
+# ruff: noqa: T201 - printing is what is tested
+
 from __future__ import annotations
 
 import asyncio
@@ -8,17 +10,21 @@ import contextvars
 import io
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from wflow.engine import names
 from wflow.runtime.attempt import Place, here
 from wflow.runtime.output import HELD, Lines, Output
+
+if TYPE_CHECKING:
+    from wflow.link.frames import Printed
 
 
 def printed_by(code, *, level="info"):
     """Run ``code`` with stdout going to an output, and give the lines that were sent."""
 
     async def perform():
-        sent = []
+        sent: list[Printed] = []
         lines = Lines(Output(asyncio.get_running_loop(), sent.append), level)
         with contextlib.redirect_stdout(lines):
             done = code()

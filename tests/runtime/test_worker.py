@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,8 @@ REQUEST = Fetch(1, "POST", "http://localhost/a?b=1", [("x-a", "1")], b"body")
 
 
 def fetched(fetch):
-    class Default(WorkerEntrypoint):
-        pass
-
-    Default.fetch = fetch
-    return asyncio.run(answer(Default, Env({"NAME": "shop"}), REQUEST))
+    worker = type("Default", (WorkerEntrypoint,), {"fetch": fetch})
+    return asyncio.run(answer(worker, Env({"NAME": "shop"}), REQUEST))
 
 
 def test_it_answers_with_what_fetch_returns():
@@ -36,7 +34,7 @@ def test_it_answers_with_what_fetch_returns():
 
 
 def test_fetch_need_not_be_async():
-    assert fetched(lambda self, request: Response("plain"))[2] == b"plain"
+    assert fetched(lambda *_: Response("plain"))[2] == b"plain"
 
 
 def test_without_a_worker_it_says_how_to_write_one():
@@ -74,7 +72,7 @@ def test_what_is_no_response_is_a_mistake_of_the_handler(given, capsys):
 
 def test_a_response_that_was_spoilt_is_a_mistake_of_the_handler(capsys):
     async def fetch(self, request):
-        response = Response("x")
+        response: Any = Response("x")
         response.status = "ok"
         return response
 

@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
-
 from wflow import bindings, catalogue
 from wflow.bundle.declared import declared
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Held, Rested
 from wflow.errors import InvalidInput, LinkError, StoreError, WflowError
 from wflow.link import frames
+from wflow.runner import translate
 from wflow.runner.peer import Peer
-from wflow.runtime.failures import failure_of
-from wflow.stores.store import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
     from wflow.bindings.control import Control
     from wflow.engine.changes import Change
-    from wflow.engine.outcome import Failure
     from wflow.runner.notes import Notes
     from wflow.runner.registry import Build
     from wflow.stores.store import Claim, Store
@@ -198,7 +194,7 @@ class Fleet:
             case frames.Evicted(instances):
                 peer.hot.difference_update(instances)
             case frames.Printed():
-                self._notes.add(_line(peer, message))
+                self._notes.add(translate.line(peer.holds, message))
 
     def died(self, peer: Peer) -> None:
         """Take its claims back, and count the death if nobody asked for it."""
@@ -217,7 +213,7 @@ class Fleet:
             self._spawn(self._release(peer, list(peer.holds)))
 
     async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
-        batch, foreign = _own(peer, commit)
+        batch, foreign = translate.own(peer.holds, commit)
         try:
             broken_off = await self._store.append(batch)
         except WflowError as broken:
@@ -256,7 +252,7 @@ class Fleet:
             for claim in claims:
                 if peer.holds.get(claim.key) is claim:
                     past = pasts[claim.key]
-                    peer.send(frames.Play([turn_of(claim, past.records, past.events)]))
+                    peer.send(frames.Play([translate.turn(claim, past.records, past.events)]))
         except (StoreError, LinkError) as broken:
             # It would wait for these for ever; whoever has them next reads their journals anew.
             self.tell("error", f"{broken.message}; the runtime is started again")
@@ -278,10 +274,14 @@ class Fleet:
             value = await self._served(peer.build, call)
             raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
         except WflowError as refused:
-            peer.send(frames.Reply(call.call, values.NONE, _shown(refused)))
+            peer.send(frames.Reply(call.call, values.NONE, translate.shown(refused)))
         except Exception as broken:  # noqa: BLE001 - whatever it is, user code hears of it and the runner goes on
             self.tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
-            peer.send(frames.Reply(call.call, values.NONE, _shown(WflowError("internal error; see the log"))))
+            peer.send(
+                frames.Reply(
+                    call.call, values.NONE, translate.shown(WflowError("internal error; see the log"))
+                )
+            )
         else:
             peer.send(frames.Reply(call.call, raw))
 
@@ -347,29 +347,6 @@ class Fleet:
         task.add_done_callback(self._tasks.discard)
 
 
-def _own(peer: Peer, commit: frames.Commit) -> tuple[Batch, list[int]]:
-    """Take of a commit what is about claims that the runtime holds; give the other instances.
-
-    User code shares its process with the link: whatever it may say there, it is heard on its own instances only.
-    """
-    foreign = [key for key, epoch in commit.claims if key not in peer.holds or peer.holds[key].epoch != epoch]
-    if not foreign:
-        return (
-            Batch(claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received),
-            foreign,
-        )
-    others = set(foreign)
-    rows = [row for row in commit.rows if row[0] not in others]
-    arrived = [facts.decode(row[4]) for row in rows if row[2] == facts.RECEIVED]
-    batch = Batch(
-        claims=[claim for claim in commit.claims if claim[0] not in others],
-        rows=rows,
-        changes=[change for change in commit.changes if change.instance not in others],
-        received=[fact.event for fact in arrived if isinstance(fact, facts.Received)],
-    )
-    return batch, foreign
-
-
 async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
     """End claims in the middle of their work, however long the store takes; they are due at ``at``."""
     delays = iter(RELEASE_BACKOFF_S)
@@ -380,34 +357,3 @@ async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
             await asyncio.sleep(next(delays, RELEASE_BACKOFF_S[-1]))
         else:
             return
-
-
-def turn_of(claim: Claim, records: list[bytes] | None, events: list[facts.Received]) -> frames.Turn:
-    """Make what a runtime is told of a claim; ``records`` None says that it has the instance in memory."""
-    return frames.Turn(
-        instance=claim.key,
-        epoch=claim.epoch,
-        workflow=claim.workflow,
-        id=claim.id,
-        created_at=claim.created_at,
-        params=claim.params,
-        seq=claim.seq,
-        records=records,
-        events=events,
-    )
-
-
-def _line(peer: Peer, printed: frames.Printed) -> facts.Logged:
-    claim = peer.holds.get(printed.instance)
-    detail = dict(printed.detail)
-    if claim is not None:
-        detail |= {"workflow": claim.workflow, "instance": claim.id}
-    source = "step" if printed.step else "worker"
-    return facts.Logged(printed.level, printed.text, printed.at, detail, printed.step, source)
-
-
-def _shown(refused: WflowError) -> Failure:
-    return msgspec.structs.replace(failure_of(refused), trace="", cause=None)
-
-
-__all__ = ["Fleet", "LinkError", "turn_of"]

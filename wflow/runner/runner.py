@@ -215,7 +215,7 @@ class Runner:
                 await self._trim()
 
     async def _trim(self) -> None:
-        """Let the oldest lines of Workers and expired cells go, a few at a time; what is an instance's stays."""
+        """Let old lines of Workers and expired cells go, a few at a time; what is an instance's stays."""
         gone = TRIMMED
         while gone == TRIMMED:
             gone = await self.store.trim(before=self.now() - LINES_MS, keep=LINES, limit=TRIMMED)

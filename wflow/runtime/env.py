@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wflow import bindings, catalogue
 from wflow.bundle.declared import declared
@@ -38,7 +38,7 @@ class Env:
         """Hold bindings and variables."""
         self.__dict__.update(held)
 
-    def __getitem__(self, name: str) -> object:
+    def __getitem__(self, name: str) -> Any:
         """Get one by name, or raise KeyError."""
         if name not in self.__dict__:
             raise KeyError(self._unknown(name))
@@ -48,7 +48,7 @@ class Env:
         """Tell whether it is declared."""
         return name in self.__dict__
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         """Refuse a name that is not declared."""
         raise AttributeError(self._unknown(name))
 

@@ -103,7 +103,7 @@ class Response:
 
     def __init__(
         self,
-        body: str | bytes | None = None,
+        body: str | bytes | bytearray | memoryview | None = None,
         status: int = 200,
         headers: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None,
     ) -> None:

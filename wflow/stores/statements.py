@@ -195,5 +195,6 @@ WRITE_CELL: Final = """
 """
 REMOVE_CELL: Final = "DELETE FROM cells WHERE space = ? AND key = ?"
 EXPIRE_CELLS: Final = """
-    DELETE FROM cells WHERE rowid IN (SELECT rowid FROM cells WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+    DELETE FROM cells
+    WHERE rowid IN (SELECT rowid FROM cells WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
 """
