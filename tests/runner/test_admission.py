@@ -50,7 +50,7 @@ def test_the_ceiling_of_the_runner_is_shared_fairly_among_workflows(tmp_path):
             for workflow in ("big", "other", "small"):
                 await on.create(workflow, *(f"{workflow}-{number}" for number in range(20)))
             on.start()
-            await until(lambda: on.admission.running == 10, "the ceiling")
+            await until(lambda: len(on.fleet.turns) == on.admission.running == 10, "the ceiling")
             running = [turn.partition("-")[0] for turn in on.fleet.turns]
             assert {name: running.count(name) for name in set(running)} == {"big": 4, "other": 4, "small": 2}
             assert len(on.fleet.turns) == 10

@@ -81,6 +81,7 @@ def test_each_death_in_a_row_makes_the_next_start_wait_longer_until_new_code_com
             waiting = asyncio.create_task(on.fetch("/version"))
             await meanwhile(0.05)
             assert not waiting.done()
+            assert fleet._deaths[VERSION][0] == 2
             spare = await fleet.spare(on.project)
             await spare.load(on.build())
             fleet.replace(VERSION, spare)
@@ -262,6 +263,23 @@ def test_a_replaced_runtime_ends_its_step_hands_over_and_goes(tmp_path):
             await on.reaches("gated", "g", "complete")
             await before.gone()
             assert on.effects == ["g begins", "g ends"]
+
+    asyncio.run(story())
+
+
+def test_an_instance_moves_to_the_new_runtime_between_two_steps(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "c", {"steps": 60})
+            await until(lambda: len(on.effects) >= 5, "some steps")
+            before = await peer_of(on)
+            spare = await on.runner.fleet.spare(on.project)
+            await spare.load(on.build())
+            on.runner.fleet.replace(VERSION, spare)
+            await before.gone()
+            assert await on.status("counting", "c") in {"running", "waiting"}, "it did not stay to the end"
+            await on.reaches("counting", "c", "complete")
+            assert on.effects == [f"c step-{number}" for number in range(1, 61)]
 
     asyncio.run(story())
 

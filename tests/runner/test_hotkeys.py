@@ -53,9 +53,10 @@ def test_a_key_does_what_belongs_to_it_in_either_case_and_others_do_nothing(term
 
 def test_a_terminal_that_goes_away_is_no_longer_listened_to(terminal):
     async def story() -> None:
-        loop = asyncio.get_running_loop()
+        watched = asyncio.get_running_loop()._selector.get_map()  # type: ignore[attr-defined]
         with listening({}):
+            assert terminal.stdin.fileno() in watched
             os.close(terminal.keyboard)
-            await until(lambda: not loop.remove_reader(terminal.stdin.fileno()), "it to be let go")
+            await until(lambda: terminal.stdin.fileno() not in watched, "it to be let go")
 
     asyncio.run(story())

@@ -46,6 +46,7 @@ def test_what_fetch_raised_is_shown_or_hidden_and_in_the_log_either_way(tmp_path
 def test_requests_wait_while_code_is_swapped(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:
+            assert await on.fetch("/version") == (200, "one")
             with on.runner.holding_requests():
                 waiting = asyncio.create_task(on.fetch("/version"))
                 await meanwhile(0.05)

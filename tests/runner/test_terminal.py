@@ -139,6 +139,45 @@ def test_each_line_is_shown_once_however_they_come(tmp_path, capsys, monkeypatch
     asyncio.run(story())
 
 
+def test_a_line_that_is_kept_while_others_are_read_is_shown_once(tmp_path, capsys):
+    class Busy(Faulty):
+        """Keeps one more line just before it is read."""
+
+        async def tail(self, *arguments: Any, **more: Any) -> Any:
+            await keep(self, f"late-{self.calls.count('note')}")
+            return await self.store.tail(*arguments, **more)
+
+    async def keep(store: Faulty, text: str) -> None:
+        fact = facts.Logged("info", text, 1, source="worker")
+        await store.note([(facts.LOGGED, 1, facts.encode(fact))])
+
+    async def story() -> None:
+        async with stage(tmp_path, run=False) as on:
+            busy = on.runner.store = Busy(on.runner.store)
+            following = asyncio.create_task(Terminal("info").follow(on.runner))
+            await asyncio.sleep(0)
+            told: list[str] = []
+
+            def has(text: str) -> bool:
+                told.extend(words(capsys))
+                return text in told
+
+            for number in range(5):
+                await keep(busy, f"line-{number}")
+                await until(lambda: has(f"line-{number}"), "the line")  # noqa: B023
+            on.runner.feed.close()
+            await following
+            assert len(told) >= 10
+            assert len(set(told)) == len(told)
+
+    asyncio.run(story())
+
+
+def words(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Give what the lines on stderr say."""
+    return [row.rpartition(" ")[2] for row in capsys.readouterr().err.splitlines()]
+
+
 def test_a_store_that_cannot_be_read_is_told_of_and_read_again(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(terminals, "AGAIN_S", 0.01)
 

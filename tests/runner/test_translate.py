@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from wflow.engine import facts
-from wflow.engine.changes import Ended
+from wflow.engine.changes import Change, Ended
 from wflow.errors import InvalidInput
 from wflow.link import frames
 from wflow.runner import translate
@@ -41,7 +41,7 @@ def test_a_commit_about_held_claims_is_taken_whole():
 
 
 def test_of_a_commit_about_others_claims_only_the_own_part_is_taken():
-    ended = [Ended(1, 1, "complete"), Ended(2, 1, "complete"), Ended(3, 1, "complete")]
+    ended: list[Change] = [Ended(1, 1, "complete"), Ended(2, 1, "complete"), Ended(3, 1, "complete")]
     rows = [received(1, 7), received(2, 8), received(3, 9)]
     commit = frames.Commit(1, [(1, 1), (2, 1), (3, 2)], rows, ended, [7, 8, 9])
     batch, foreign = translate.own({1: claim(1), 3: claim(3, epoch=1)}, commit)
@@ -59,8 +59,5 @@ def test_a_print_in_a_step_is_told_with_its_instance():
 
 
 def test_a_refusal_shows_user_code_nothing_of_our_frames():
-    try:
-        raise InvalidInput("no")
-    except InvalidInput as refused:
-        failure = translate.shown(refused)
+    failure = translate.shown(InvalidInput("no"))
     assert (failure.name, failure.message, failure.trace, failure.cause) == ("InvalidInput", "no", "", None)

@@ -113,3 +113,16 @@ def test_a_watch_that_is_cancelled_ends_at_once(tmp_path):
                 await waiting
 
     asyncio.run(asyncio.wait_for(story(), 2))
+
+
+def test_a_project_that_is_reached_by_a_link_is_watched(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+
+    async def story() -> None:
+        async with aclosing(watch.changes(tmp_path / "link" / "wflow.toml")) as changes:
+            await anext(changes)
+            (tmp_path / "real" / "worker.py").write_text("")
+            assert await anext(changes) == {tmp_path / "link" / "worker.py"}
+
+    asyncio.run(asyncio.wait_for(story(), 20))

@@ -1,4 +1,4 @@
-"""Between the link's words and the runner's: claims, commits, prints and errors, each as the other side has it."""
+"""Between the words of the link and those of the runner: claims, commits, prints, errors."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -28,8 +27,7 @@ GOODBYE_S: Final = 5.0
 """How long a body that timed out may take to end once it is cancelled; after that it runs on unheard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where code runs: which instance, which step; what it prints is told with it."""
 
     instance: int
@@ -39,8 +37,7 @@ class Place:
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What a step calls; an error of a class in ``final`` is not tried again."""
 
     function: Callable[..., object]

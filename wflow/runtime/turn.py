@@ -28,7 +28,7 @@ from wflow.runtime import event
 from wflow.runtime.attempt import Attempt, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.failures import error_of, failure_of, outcome_of
-from wflow.runtime.home import State
+from wflow.runtime.home import OVER, PLAYING, RESTING, State
 from wflow.runtime.loop import Spinning, WorkflowLoop
 from wflow.runtime.parked import Alarm, Parked
 
@@ -65,7 +65,7 @@ class Turn:
         """Make a turn out of its claim, with its whole journal; `play` sets it going."""
         self.instance = spec.instance
         self.epoch = spec.epoch
-        self.state = State.PLAYING
+        self.state: State = PLAYING
         journal = [facts.decode(raw) for raw in spec.records or ()]
         self.machine = Machine(journal, seq=spec.seq, step_limit=step_limit)
         self.loop = WorkflowLoop(self, spec.created_at / 1000)  # type: ignore[abstract]
@@ -95,32 +95,33 @@ class Turn:
 
     def resume(self, spec: frames.Turn) -> bool:
         """Go on under a new claim from where it rests; False when it is not where the claim says."""
-        if self.state is not State.RESTING or spec.seq != self._durable:
+        if self.state is not RESTING or spec.seq != self._durable:
             return False
-        self.state = State.PLAYING
+        self.state = PLAYING
         self.epoch = spec.epoch
         self.machine.move(Moved(status.RUNNING, now()))
         self._receive(spec.events)
         self._decide_due()
+        self._alarm.set(self._parked.until())
         self._say()
         return True
 
     def receive(self, arrived: Received) -> None:
         """Take an event in; at rest the store keeps it for the next claim."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self._receive([arrived])
             self._say()
 
     def acked(self, seq: int) -> None:
         """Hear that the facts up to ``seq`` are on disk: their outcomes may be seen now."""
         self._durable = max(self._durable, seq)
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self._pump()
 
     def announce(self, key: str) -> None:
         """Make a fact of an attempt or a wait that has lasted a while, and mind the attempt's timeout."""
         attempt = self._attempts.get(key)
-        if self.state is not State.PLAYING or (attempt is None and key not in self._parked):
+        if self.state is not PLAYING or (attempt is None and key not in self._parked):
             return
         if attempt is not None:
             attempt.watch()
@@ -133,15 +134,15 @@ class Turn:
 
     def drain(self) -> None:
         """Begin nothing new, and be released as soon as nothing runs."""
-        if self.state is State.RESTING:
+        if self.state is RESTING:
             self.drop()
-        elif self.state is State.PLAYING:
+        elif self.state is PLAYING:
             self._say()
 
     def broke(self, error: Exception) -> None:
         """Hear that wflow itself failed here: the instance is paused, and the others go on."""
         traceback.print_exception(error)
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             self.drop()
             return
         try:
@@ -165,7 +166,7 @@ class Turn:
 
     def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
         """Keep a timer of the loop as a step."""
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             return lambda: None
         try:
             key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
@@ -177,11 +178,11 @@ class Turn:
 
     def log(self, level: str, message: str, detail: dict[str, object]) -> None:
         """Append a log line, once however often the code replays."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self.machine.log(Logged(level, message, now(), detail))
 
     async def _step(self, step: Step, body: Body | None, digest: bytes) -> object:
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             self._refusals += 1
             if self._refusals <= LAST_STEPS:
                 raise asyncio.CancelledError
@@ -203,7 +204,7 @@ class Turn:
 
     def _forget(self, key: str) -> None:
         """Let go of a step that the code gave up before it saw its outcome."""
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             return
         self.machine.close(key)
         self._futures.pop(key, None)
@@ -262,13 +263,11 @@ class Turn:
         decision = self.machine.decide(key, now())
         match decision:
             case Run(attempt, timeout_ms):
-                self._parked.remove(key)
                 self._begin(key, attempt, timeout_ms)
             case Park():
                 self._parked.add(key, decision)
+                self._alarm.set(self._parked.until())
                 self._home.began(self, key)
-            case Settle():
-                self._parked.remove(key)
         return decision
 
     def _begin(self, key: str, attempt: int, timeout_ms: int) -> None:
@@ -302,9 +301,10 @@ class Turn:
         for type_, count in new.items() if not self._home.draining else ():
             left = count
             for key in self._parked.awaiting(type_):
-                match self._decide(key):
-                    case Settle(Ok()):
-                        left -= 1
+                decision = self._decide(key)
+                if isinstance(decision, Settle):
+                    self._parked.remove(key)
+                    left -= isinstance(decision.outcome, Ok)
                 if not left:
                     break
 
@@ -316,9 +316,10 @@ class Turn:
 
     def _ring(self) -> None:
         """Wake for a parked step while another one keeps the turn going."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             try:
                 self._decide_due()
+                self._alarm.set(self._parked.until())
                 self._say()
             except Exception as error:  # noqa: BLE001 - it is ours; the loop would only print it
                 self.broke(error)
@@ -334,7 +335,6 @@ class Turn:
             self._rest()
         else:
             self._commit()
-            self._alarm.set(self._parked.until())
 
     def _commit(self, change: Change | None = None) -> None:
         new = self.machine.take()
@@ -353,7 +353,7 @@ class Turn:
         at = now()
         self.machine.announce(self._parked)
         self.machine.move(Moved(status.WAITING, at, detail={"until": wake_at}))
-        self.state = State.RESTING
+        self.state = RESTING
         self._alarm.set(None)
         self._commit(Rested(self.instance, at, wake_at, self._parked.awaits()))
         self._home.rested(self)
@@ -389,9 +389,9 @@ class Turn:
         self._leave(released=False)
 
     def _leave(self, *, released: bool) -> None:
-        if self.state is State.OVER:
+        if self.state is OVER:
             return
-        self.state = State.OVER
+        self.state = OVER
         self._alarm.set(None)
         for attempt in self._attempts.values():
             attempt.give_up()
