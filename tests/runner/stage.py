@@ -208,11 +208,12 @@ async def desk(
 
 
 class Faulty:
-    """A store whose methods fail as often as the test says."""
+    """A store whose methods are as slow, and fail as often, as the test says."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.failures: dict[str, list[Exception]] = {}
+        self.delay_s = 0.0
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -222,6 +223,7 @@ class Faulty:
 
         async def call(*arguments: Any, **more: Any) -> Any:
             self.calls.append(name)
+            await asyncio.sleep(self.delay_s)
             if left := self.failures.get(name):
                 raise left.pop(0)
             return await real(*arguments, **more)

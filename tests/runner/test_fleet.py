@@ -126,6 +126,22 @@ def test_a_store_that_refuses_a_commit_costs_the_runtime_and_no_step(tmp_path):
     asyncio.run(story())
 
 
+def test_a_slow_store_makes_instances_slow_and_nothing_else(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "first", {"steps": 1})
+            await on.reaches("counting", "first", "complete")
+            faulty(on).delay_s = 0.2
+            for number in range(3):
+                await on.create("counting", f"c{number}", {"steps": 3})
+            for number in range(3):
+                await on.reaches("counting", f"c{number}", "complete")
+            assert len(on.effects) == len(set(on.effects)) == 1 + 3 * 3
+            assert on.runner.admission.running == 0
+
+    asyncio.run(story())
+
+
 def test_what_does_not_follow_on_disk_is_refused_and_the_instance_starts_from_the_disk(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -227,8 +243,8 @@ def test_a_terminated_instance_is_dropped_by_its_runtime(tmp_path):
             await on.runner.steer("gated", "g", "terminate")
             assert not peer.holds
             assert on.runner.admission.running == 0
-            (tmp_path / "gate").touch()
-            await on.create("gated", "h", {"gate": str(tmp_path / "gate")})
+            (tmp_path / "another").touch()
+            await on.create("gated", "h", {"gate": str(tmp_path / "another")})
             await on.reaches("gated", "h", "complete")
             assert on.effects == ["g begins", "h begins", "h ends"]
             assert await on.status("gated", "g") == "terminated"

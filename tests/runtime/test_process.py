@@ -526,6 +526,35 @@ asyncio.run(main())
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt()"])
+def test_what_ends_a_program_ends_a_step_also_when_one_of_its_tasks_raises_it(with_process, error):
+    code = f"""
+        import asyncio
+        from wflow import NonRetryableError, WorkflowEntrypoint
+
+        async def fail():
+            raise {error}
+
+        async def spread():
+            await asyncio.gather(fail(), asyncio.sleep(0.01))
+
+        class Flow(WorkflowEntrypoint):
+            async def run(self, event, ctx):
+                try:
+                    await ctx.do("spread", spread)
+                except NonRetryableError as error:
+                    return str(error)
+        """
+
+    async def story(runtime):
+        for instance in (1, 2):
+            runtime.play(instance=instance)
+            _, ended = await runtime.commits(Ended)
+            assert values.decode(ended.output) == f"the step raised {error.partition('(')[0]}"
+
+    with_process(story, code, "Flow")
+
+
 def test_a_program_that_user_code_starts_does_not_keep_the_link_open(with_process):
     code = """
         import subprocess

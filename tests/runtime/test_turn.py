@@ -412,7 +412,6 @@ def test_a_sleep_beside_a_long_step_keeps_its_deadline_over_a_crash():
         await stage.until(
             lambda: any(isinstance(fact, Opened) and fact.kind == "sleep" for fact in stage.facts)
         )
-        await asyncio.sleep(0.04)
         stage.crash()
 
     played = play(run, script, linger_s=0.01)
@@ -805,6 +804,19 @@ def test_workflow_code_that_never_rests_is_errored():
     played = play(run)
     assert played.failure.name == "WorkflowInternalError"
     assert played.failure.message == "workflow code runs on and on without awaiting a step"
+
+
+def test_code_that_tries_on_and_on_over_the_limit_of_steps_is_errored():
+    async def run(event, ctx):
+        while True:
+            try:
+                await ctx.do("step", number, 1)
+            except Exception:  # noqa: BLE001, S112 - this is what people write
+                continue
+
+    played = play(run, step_limit=3)
+    assert played.failure.message == "workflow code runs on and on without awaiting a step"
+    assert len(played.settled) == 3
 
 
 # -- rest, drain and resume --------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from wflow.engine.facts import Logged, Moved
 from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Ok
 from wflow.engine.steps.sleep import Sleep
-from wflow.errors import NonDeterminismError, NonRetryableError, WorkflowInternalError
+from wflow.errors import NonDeterminismError, NonRetryableError, TooMany, WorkflowInternalError
 from wflow.runtime import event
 from wflow.runtime.attempt import Attempt, Place, here
 from wflow.runtime.clock import now
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 
 TIMER_NAME: Final = "asyncio timer"
 """The step name of asyncio.sleep, timeout and wait_for in workflow code."""
+STUCK: Final = (
+    "the workflow waits for something that no step, event or timer can bring; "
+    "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
+)
 LAST_STEPS: Final = 100
 """How often code on its way out may ask for a step and be told no, before it is left waiting."""
 
@@ -102,7 +106,6 @@ class Turn:
         self.machine.move(Moved(status.RUNNING, now()))
         self._receive(spec.events)
         self._decide_due()
-        self._alarm.set(self._parked.until())
         self._say()
         return True
 
@@ -142,11 +145,9 @@ class Turn:
     def broke(self, error: Exception) -> None:
         """Hear that wflow itself failed here: the instance is paused, and the others go on."""
         traceback.print_exception(error)
-        if self.state is not PLAYING:
-            self.drop()
-            return
         try:
-            self._hold(WorkflowInternalError(f"wflow failed inside this instance: {error!r}"))
+            if self.state is PLAYING:
+                self._hold(WorkflowInternalError(f"wflow failed inside this instance: {error!r}"))
         finally:
             self.drop()
 
@@ -193,6 +194,9 @@ class Turn:
         except NonDeterminismError as diverged:
             self._diverged = diverged
             return await future
+        except TooMany:
+            await asyncio.sleep(0)  # code that catches this and tries on for ever must be seen to spin
+            raise
         if body is not None:
             self._bodies[key] = body
         self._futures[key] = future
@@ -309,17 +313,17 @@ class Turn:
                     break
 
     def _decide_due(self) -> None:
-        """Decide parked steps again whose time has come."""
+        """Decide parked steps again whose time has come, and wake for the next."""
         if not self._home.draining:
             for key in self._parked.due(now()):
                 self._decide(key)
+            self._alarm.set(self._parked.until())
 
     def _ring(self) -> None:
         """Wake for a parked step while another one keeps the turn going."""
         if self.state is PLAYING:
             try:
                 self._decide_due()
-                self._alarm.set(self._parked.until())
                 self._say()
             except Exception as error:  # noqa: BLE001 - it is ours; the loop would only print it
                 self.broke(error)
@@ -344,11 +348,7 @@ class Turn:
     def _rest(self) -> None:
         wake_at = self._parked.until()
         if wake_at is None:
-            stuck = WorkflowInternalError(
-                "the workflow waits for something that no step, event or timer can bring; "
-                "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
-            )
-            self._end(Err(failure_of(stuck)))
+            self._end(Err(failure_of(WorkflowInternalError(STUCK))))
             return
         at = now()
         self.machine.announce(self._parked)
