@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import random
+import sys
 import weakref
 from collections import Counter
 from typing import Any
@@ -750,6 +751,24 @@ def test_code_that_will_not_be_cancelled_is_left_where_it_is(awaiting):
 
     evicted(run, at="running" if awaiting == "step" else "resting")
     assert next(rounds) < 1_000
+
+
+def test_code_that_catches_everything_for_ever_hangs_nothing_also_when_it_is_collected(monkeypatch):
+    rounds, complaints = itertools.count(), []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: complaints.append(str(told.exc_value)))
+
+    async def run(event, ctx):
+        while True:
+            assert next(rounds) < 1_000, "it spins"
+            try:
+                await ctx.sleep("nap", "1 hour")
+            except:  # noqa: E722, S112 - this is what people write
+                continue
+
+    evicted(run)
+    gc.collect()
+    assert next(rounds) < 1_000
+    assert set(complaints) <= {"coroutine ignored GeneratorExit"}
 
 
 def test_tasks_and_errors_that_nobody_looked_at_make_no_noise():

@@ -20,7 +20,8 @@ UNLIMITED = resource.RLIM_INFINITY
 
 def test_a_full_disk_stops_the_work_and_loses_nothing(world: World):
     with world.dev() as session, session.api() as api:
-        wanted = [{"instance_id": f"c{number}", "params": {"steps": STEPS}} for number in range(INSTANCES)]
+        params = {"steps": STEPS, "pause_s": 0.05}
+        wanted = [{"instance_id": f"c{number}", "params": params} for number in range(INSTANCES)]
         api.instances.create_batch("counting", wanted)
         wait_for(lambda: len(world.effects) >= INSTANCES * STEPS // 4, "some steps")
         let_files_grow(session, world.state.joinpath("wflow.sqlite-wal").stat().st_size)

@@ -198,7 +198,6 @@ class _Session:
         if wanted is False or not (sys.stdin.isatty() and sys.stderr.isatty()):
             yield
             return
-        self._terminal.say(hotkeys.BOX)
         with hotkeys.listening(
             {
                 "b": lambda: _browse(url),
@@ -207,6 +206,7 @@ class _Session:
                 "q": stopped.set,
             }
         ):
+            self._terminal.say(hotkeys.BOX)
             yield
 
 

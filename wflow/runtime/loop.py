@@ -30,6 +30,8 @@ CALLBACKS: Final = 500_000
 """Callbacks in one run; code that wants more without ever awaiting a step spins for ever."""
 EVICTIONS: Final = 3
 """How often code may refuse to end before it is left where it is."""
+FAREWELLS: Final = 100
+"""How often it may ask for a step meanwhile and be told no: enough for any cleanup, and not for ever."""
 
 
 class Spinning(Exception):
@@ -119,6 +121,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.now = now
         self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._made = 0
+        self._farewells = 0
         self._ready: deque[Call] = deque()
         self._running = False
         self._hooks = sys.get_asyncgen_hooks()
@@ -164,6 +167,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                     _close(task.get_coro())
         finally:
             self._exit(outer)
+
+    async def farewell(self) -> object:
+        """End code that asks for something on its way out; code that goes on asking waits for ever."""
+        self._farewells += 1
+        if self._farewells <= FAREWELLS:
+            raise asyncio.CancelledError
+        return await self.create_future()
 
     def call_soon(
         self,

@@ -51,8 +51,6 @@ STUCK: Final = (
     "the workflow waits for something that no step, event or timer can bring; "
     "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
 )
-LAST_STEPS: Final = 100
-"""How often code on its way out may ask for a step and be told no, before it is left waiting."""
 
 
 class Turn:
@@ -83,7 +81,6 @@ class Turn:
         self._parked = Parked()
         self._alarm = Alarm(self._ring)
         self._diverged: NonDeterminismError | None = None
-        self._refusals = 0
         context = contextvars.copy_context()
         context.run(here.set, Place(spec.instance, ""))
         self._task = self.loop.create_task(start(self), context=context)
@@ -158,7 +155,9 @@ class Turn:
 
         Raises NonRetryableError at once when the code at hand is not this turn's.
         """
-        if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - unlike the public one, it does not raise
+        elsewhere = asyncio._get_running_loop() is not self.loop  # noqa: SLF001 - the public one may raise
+        # Code that was evicted and is collected runs on no loop at all; it is dealt with below.
+        if elsewhere and self.state is not OVER:
             raise NonRetryableError(
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
@@ -184,10 +183,7 @@ class Turn:
 
     async def _step(self, step: Step, body: Body | None, digest: bytes) -> object:
         if self.state is not PLAYING:
-            self._refusals += 1
-            if self._refusals <= LAST_STEPS:
-                raise asyncio.CancelledError
-            return await self.loop.create_future()
+            return await self.loop.farewell()
         future: asyncio.Future[Any] = self.loop.create_future()
         try:
             key = self.machine.open(step, now(), digest)
