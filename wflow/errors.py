@@ -12,6 +12,7 @@
     │   ├── InvalidInput           a value at the door breaks a rule
     │   ├── Unauthorized           no token, or a wrong one
     │   ├── Forbidden              a token that lacks the scope
+    │   ├── WorkerNotFound
     │   ├── WorkflowNotFound
     │   ├── InstanceNotFound
     │   ├── InstanceExists
@@ -118,6 +119,12 @@ class Forbidden(Refused):
     """The token is good, but its scope does not cover the request."""
 
     code = 9109
+
+
+class WorkerNotFound(Refused):
+    """No Worker has that name on this runner."""
+
+    code = 10007
 
 
 class WorkflowNotFound(Refused):

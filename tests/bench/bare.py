@@ -39,6 +39,7 @@ def measure(instances: int, steps: int) -> float:
             os._exit(0)
         theirs.close()
         try:
+            ours.recv(1)  # the database is there
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 return runner.run(_run(ours, instances, steps))
         finally:
@@ -95,6 +96,7 @@ def _commit_groups(sock: socket.socket, path: Path) -> None:
     """Read batches, commit all that have arrived together, and answer one byte for each."""
     db = sqlite3.connect(path, isolation_level=None)
     db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;" + "".join(statements.MIGRATIONS))
+    sock.sendall(b".")
     decoder = msgspec.msgpack.Decoder(list[tuple[int, int, int, int, bytes]])
     buffer = bytearray()
     position = 0

@@ -75,7 +75,7 @@ async def _measure(folder: Path, instances: int, steps: int) -> float:
             await runner.create("steps", wanted[start : start + 100], trigger="api")
         position = 0
         while (await runner.store.counts("steps")).get("complete", 0) < instances:
-            position = await runner.changed(position)
+            position = await runner.changed(position) or position
             await asyncio.sleep(0.01)
         return time.perf_counter() - began
     finally:

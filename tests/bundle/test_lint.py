@@ -27,14 +27,14 @@ def test_a_finding_says_where_what_and_the_way_out(project):
             line=6,
             column=16,
             message="`time.time()` reads the clock: a replay sees another time",
-            hint="use `ctx.now()`, or read the clock inside a step",
+            hint='read it in a step, which keeps it: `await ctx.do("now", function)`',
         ),
     )
 
 
 def test_the_hint_speaks_of_the_step_api_by_its_name(project):
     (finding,) = lint(project({"src/worker.py": PLAIN.replace("ctx", "step")}))
-    assert finding.hint == "use `step.now()`, or read the clock inside a step"
+    assert finding.hint == 'read it in a step, which keeps it: `await step.do("now", function)`'
 
 
 def test_a_column_counts_letters_and_not_bytes(project):

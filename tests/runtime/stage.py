@@ -1,8 +1,9 @@
-"""A stage for one turn: a runner in miniature, whose store is a list and whose process dies where it is told to."""
+"""A stage for one turn: a small runner, whose store is a list and whose process dies where it is told to."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from wflow.runtime.output import Output
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from wflow.engine.facts import Fact
     from wflow.engine.outcome import Failure
@@ -38,9 +39,9 @@ CREATED = 1_790_000_000_123
 class Stage:
     """A `Home`, and the runner behind it, for one instance.
 
-    ``crash_at`` are the numbers of commits (from 0) that the process dies before; after ``crash_after`` it dies once the
-    commit is kept, before anybody hears of it. ``cold`` forgets the turn whenever it rests. ``linger_s`` is when what goes
-    on is announced; never, if None.
+    ``crash_at`` are the numbers of commits (from 0) that the process dies before; after ``crash_after`` it
+    dies once the commit is kept, before anybody hears of it. ``cold`` forgets the turn whenever it rests.
+    ``linger_s`` is when what goes on is announced; never, if None.
     """
 
     run: Run
@@ -59,6 +60,10 @@ class Stage:
     change: Ended | Held | Rested | None = None
     printed: list[frames.Printed] = field(default_factory=list)
     pending: list[Received] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.journal = list(self.journal)
+        self.pending = list(self.pending)
 
     def begin(self) -> None:
         """Set the stage on the running loop, and start the first turn."""
@@ -96,7 +101,7 @@ class Stage:
         self.turn.drop()
         self.threads.shutdown(wait=False, cancel_futures=True)
 
-    # -- what the runner does -----------------------------------------------------------------------------------
+    # -- what the runner does ------------------------------------------------------------------------------
 
     def send(self, type_: str, payload: object = None) -> None:
         """Deliver an event, as the runner does."""
@@ -125,7 +130,7 @@ class Stage:
         self.turn.drop()
         self._again()
 
-    # -- what the turn uses -------------------------------------------------------------------------------------
+    # -- what the turn uses --------------------------------------------------------------------------------
 
     def began(self, turn: Turn, key: str) -> None:
         if self.linger_s is not None:
@@ -138,7 +143,7 @@ class Stage:
         self.released += released
         self._news.set()
 
-    # -- inside -------------------------------------------------------------------------------------------------
+    # -- inside --------------------------------------------------------------------------------------------
 
     def _again(self) -> None:
         self.turn = self._start()
@@ -308,3 +313,9 @@ def steps_of(count: int) -> Run:
 
 async def number(n: int) -> int:
     return n
+
+
+def current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task

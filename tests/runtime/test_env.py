@@ -1,29 +1,154 @@
-"""What `self.env` says of names that are there, that are not, and that are only declared."""
+"""What `self.env` holds, and how a binding is called from workflow code, from a step and from a thread."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from wflow.runtime.env import Env
+from tests.runtime.stage import number, play
+from wflow.bindings.kv import KV
+from wflow.bindings.workflow import WorkflowBinding
+from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
+from wflow.engine.facts import Failed
+from wflow.errors import InstanceExists, InstanceNotFound, InvalidInput, TooMany
+from wflow.runtime.env import Env, build
 
-ENV = Env({"GREETING": "hello"}, {"DB": "d1_databases", "GREETING": "vars"})
+MANIFEST = Manifest(
+    name="shop",
+    main="src/worker.py",
+    python="3.11",
+    wflow="0.1.0",
+    compatibility_date=None,
+    workflows=(WorkflowEntry(name="orders", class_name="Orders", binding="ORDERS"),),
+    kv=(KvEntry(binding="KV", id="shop-kv"),),
+    vars={"REGION": "eu", "LIMITS": {"a": 1}, "API_KEY": "from the config"},
+    files={},
+)
 
 
-def test_what_is_held_is_an_attribute_and_an_item():
-    assert (ENV.GREETING, ENV["GREETING"], "GREETING" in ENV) == ("hello", "hello", True)
+class Runner:
+    """Answers binding calls, and remembers them."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.calls = []
+        self.env = build(MANIFEST, {"API_KEY": "secret"}, self.call)
+
+    async def call(self, binding, method, arguments):
+        self.calls.append((binding, method, arguments))
+        await asyncio.sleep(0)
+        answer = self.answers.pop(0) if self.answers else None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
-def test_another_name_is_an_error_that_lists_what_there_is():
-    with pytest.raises(AttributeError, match="env has no 'KV'; the config declares GREETING"):
-        _ = ENV.KV
-    with pytest.raises(KeyError, match="env has no 'KV'; the config declares nothing"):
-        _ = Env({})["KV"]
+def test_it_holds_what_the_config_declares_and_secrets_win():
+    env = Runner().env
+    assert isinstance(env.KV, KV)
+    assert isinstance(env.ORDERS, WorkflowBinding)
+    assert (env.REGION, env["LIMITS"], env.API_KEY) == ("eu", {"a": 1}, "secret")
+    assert "KV" in env
+    assert "D1" not in env
 
 
-def test_a_binding_that_wflow_does_not_serve_is_an_error_that_says_so_when_it_is_used():
-    assert "DB" not in ENV
-    for use in (lambda: ENV.DB, lambda: ENV["DB"]):
-        with pytest.raises(
-            (AttributeError, KeyError), match="no 'DB' yet: wflow does not serve `d1_databases`"
-        ):
-            use()
+def test_a_name_that_is_not_declared_is_refused_with_a_list():
+    env = Runner().env
+    told = "env has no 'D1'; the config declares API_KEY, KV, LIMITS, ORDERS, REGION"
+    with pytest.raises(AttributeError, match=told):
+        env.D1  # noqa: B018 - looking is the test
+    with pytest.raises(KeyError, match=told):
+        env["D1"]
+    with pytest.raises(AttributeError, match="the config declares nothing"):
+        Env({}).KV  # noqa: B018
+    assert getattr(env, "D1", None) is None
+    assert not hasattr(env, "__html__")
+
+
+def test_a_dunder_of_the_class_is_no_item():
+    with pytest.raises(KeyError):
+        Runner().env["__class__"]
+
+
+def test_in_a_step_a_binding_is_called_as_it_is():
+    runner = Runner([b"1", None])
+
+    async def run(event, ctx):
+        return await ctx.do("read", runner.env.KV.get, "a")
+
+    played = play(run)
+    assert played.result == "1"
+    assert played.settled == ["read-1"]
+    assert runner.calls == [("KV", "get", ["a"])]
+
+
+def test_in_workflow_code_a_binding_call_is_a_step_of_its_own():
+    runner = Runner([{"id": "child-1", "created": True}], {"status": "queued", "error": None, "output": None})
+
+    async def run(event, ctx):
+        child = await runner.env.ORDERS.create(id="child-1")
+        status = await child.status()
+        await ctx.do("step", number, 1)
+        return [child.id, status.status]
+
+    played = play(run, crash_after={1, 3})
+    assert played.result == ["child-1", "queued"]
+    assert played.settled == ["ORDERS.create-1", "ORDERS.get-1", "step-1"]
+    assert len(runner.calls) == 2, "a replay calls nothing again"
+
+
+def test_a_binding_called_with_other_arguments_on_a_replay_is_a_divergence():
+    keys = ["a", "b"]
+    runner = Runner()
+
+    async def run(event, ctx):
+        await runner.env.KV.delete(keys.pop(0))
+        await ctx.do("step", number, 1)
+
+    played = play(run, crash_after={1})
+    assert played.failure.name == "NonDeterminismError"
+    assert "step 'KV.delete-1' is called with other arguments" in played.failure.message
+
+
+@pytest.mark.parametrize("error", [InstanceExists("taken"), InstanceNotFound("gone"), InvalidInput("wrong")])
+def test_what_a_binding_refuses_is_raised_at_once_in_workflow_code(error):
+    runner = Runner(error)
+
+    async def run(event, ctx):
+        try:
+            await runner.env.ORDERS.create(id="order-1")
+        except type(error) as refused:
+            return refused.message
+
+    played = play(run)
+    assert played.result == error.message
+    assert len(runner.calls) == 1, "no other attempt would be told anything else"
+
+
+def test_a_full_queue_is_worth_another_attempt():
+    runner = Runner(TooMany("full"), [{"id": "order-1", "created": True}])
+
+    async def run(event, ctx):
+        return (await runner.env.ORDERS.create(id="order-1")).id
+
+    async def script(stage):
+        await stage.until(lambda: stage.change)
+        (failed,) = (fact for fact in stage.facts if isinstance(fact, Failed))
+        assert failed.retry_at is not None
+        stage._over.set_result(None)
+
+    play(run, script)
+
+
+def test_a_refusal_inside_a_users_step_is_tried_again_as_its_policy_says():
+    runner = Runner(InstanceNotFound("not yet"), {"status": "queued", "error": None, "output": None})
+
+    async def find():
+        return (await runner.env.ORDERS.get("order-1")).id
+
+    async def run(event, ctx):
+        return await ctx.do("find", find, retries={"limit": 1, "delay": 0})
+
+    assert play(run).result == "order-1"
+    assert len(runner.calls) == 2

@@ -1,465 +1,290 @@
-"""Exceptions there and back: class, message, arguments, attributes, notes, causes, groups and traceback."""
+"""Exceptions on their way into the journal and back."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import enum
 import json
-import subprocess
-from dataclasses import dataclass
+import traceback
 from typing import Any
 
-import httpx
-import msgspec
-import pydantic  # noqa: TID251 - what users write their models with
 import pytest
 
-from wflow import errors
 from wflow.engine import names, values
 from wflow.engine.facts import Settled, decode, encode
 from wflow.engine.outcome import Err, Failure
-from wflow.engine.steps.do import INTERRUPTED
-from wflow.errors import NonRetryableError, StepFailed, TooLarge, UnserializableError, WorkflowTimeoutError
+from wflow.errors import InstanceExists, NonRetryableError, StepFailed, WorkflowTimeoutError
 from wflow.runtime import failures
-from wflow.runtime.failures import error_of, failure_of, outcome_of
-
-made: list[object] = []
-
-
-class Reason(enum.Enum):
-    FUNDS = "funds"
+from wflow.runtime.failures import error_of, failure_of, outcome_of, trace_of
 
 
 class Declined(Exception):
-    """Its __init__ wants other things than what is in `args`."""
+    """A class of the user's, as most are."""
 
-    def __init__(self, code: int, *, reason: Reason, detail: tuple[int, str]) -> None:
-        made.append(code)
-        super().__init__(f"declined with {code}")
+
+class Coded(Exception):
+    """One that builds its message itself."""
+
+    def __init__(self, code, reason):
+        super().__init__(code, reason)
         self.code = code
-        self.reason = reason
-        self.detail = detail
+
+    def __str__(self):
+        return f"{self.args[0]}: {self.args[1]}"
 
 
-class Bare(Exception):
-    """It never calls the __init__ above it."""
+class Keyed(Exception):
+    """One that wants more than its arguments, as those of HTTP clients do."""
 
-    def __init__(self, code: int, text: str) -> None:
-        made.append(code)
-        self.code = code
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.text}"
-
-
-class Holding(Exception):
-    def __init__(self, text: str, response: object) -> None:
-        super().__init__(text)
-        self.response = response
-        self.status = 404
-
-
-class Telling(Exception):
-    """Its text is made of what cannot be kept."""
-
-    def __init__(self, response: object) -> None:
-        super().__init__(response)
+    def __init__(self, message, *, response):
+        super().__init__(message)
         self.response = response
 
-    def __str__(self) -> str:
-        return f"got {type(self.response).__name__}"
 
+class Changing(Exception):
+    """One that never says the same twice."""
 
-class File(OSError):
-    def __init__(self, where: str) -> None:
-        super().__init__(2, "nothing there", where)
-        self.where = where
+    count = 0
 
-
-class Reduced(Exception):
-    def __reduce__(self):
-        raise RuntimeError("not me")
-
-
-class Stubborn(Exception):
-    """It refuses to be changed."""
-
-    def __setattr__(self, name, value):
-        raise AttributeError(name)
-
-
-@dataclass(frozen=True)
-class Frozen(Exception):
-    code: int
-    pair: tuple[int, int]
+    def __str__(self):
+        Changing.count += 1
+        return f"{Changing.count} times"
 
 
 class Mute(Exception):
-    def __str__(self) -> str:
-        raise ValueError("no words")
+    """One whose text cannot be made."""
+
+    def __str__(self):
+        raise OSError("the text is gone")
 
 
-class Empty(Exception):
-    def __len__(self) -> int:
-        return 0
+class Final(NonRetryableError):
+    """A final error of the user's, with its own arguments."""
+
+    def __init__(self, order):
+        super().__init__(f"order {order} is closed", "OrderClosed")
 
 
-class Refund(NonRetryableError):
-    pass
+class Forgetful(NonRetryableError):
+    """One that forgets to make its parent."""
 
-
-class Named(NonRetryableError):
-    @property
-    def name(self):
-        raise RuntimeError("no name")
-
-    @name.setter
-    def name(self, given):
+    def __init__(self):
         pass
 
 
-class Several(ExceptionGroup[Exception]):
-    def derive(self, excs):
-        return Several(self.message, excs)
-
-
-def there_and_back(error: BaseException) -> Exception:
-    """Keep an exception as a journal does, and make it again."""
-    fact = decode(encode(Settled("a-1", "do", 1, Err(failure_of(error)))))
-    assert isinstance(fact, Settled)
-    assert isinstance(fact.outcome, Err)
-    return error_of(fact.outcome.failure)
-
-
-def notes_of(error: BaseException) -> list[str]:
-    return [note for note in getattr(error, "__notes__", []) if not note.startswith(failures.FIRST)]
-
-
-def caught(function, *arguments):
-    with pytest.raises(Exception) as raised:  # noqa: PT011 - whatever it is
-        function(*arguments)
-    return raised.value
+def there_and_back(error: BaseException) -> Any:
+    """Raise it, keep it, and bring it back."""
+    with pytest.raises(type(error)) as raised:
+        raise error
+    failure = failure_of(raised.value)
+    settled = Settled("step-1", "do", 1, Err(failure))
+    assert decode(encode(settled)) == settled
+    return error_of(failure)
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        ValueError("wrong"),
+        ValueError("no"),
         ValueError(),
-        ValueError("one", 2, ("three", None)),
-        KeyError("order"),
-        KeyError(("order", 1)),
-        FileNotFoundError(2, "no such file", "a.txt"),
-        OSError("just text"),
-        ImportError("gone", name="shop", path="/shop"),
+        KeyError("key"),
+        Declined("card", 7),
+        Coded(404, "gone"),
+        Keyed("gone", response=object()),
+        FileNotFoundError(2, "No such file or directory", "/x"),
+        OSError(5, "broken"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
-        SyntaxError("bad", ("a.py", 1, 2, "x =", 1, 3)),
-        TimeoutError("late"),
-        WorkflowTimeoutError("late"),
-        asyncio.QueueFull(),
-        json.JSONDecodeError("Expecting value", "doc", 3),
-        subprocess.CalledProcessError(3, ["ls", "-l"], output=b"out"),
-        httpx.ConnectError("no route"),
-        msgspec.ValidationError("Expected `int`"),
-        TooLarge("over 1 MiB", hint="keep it elsewhere"),
-        NonRetryableError("never", "OrderError"),
-        Refund("too late"),
-        UnserializableError("value: no", "TooLarge"),
-        Declined(3, reason=Reason.FUNDS, detail=(1, "a")),
-        Bare(3, "three"),
-        File("a.txt"),
-        Reduced("why"),
-        Stubborn("no"),
-        Frozen(1, (2, 3)),
-        Mute("a"),
-        Empty("e"),
+        ConnectionResetError(),
+        ZeroDivisionError("division by zero"),
+        json.JSONDecodeError("Expecting value", "x", 0),
+        WorkflowTimeoutError("Execution timed out after 5ms"),
+        InstanceExists("taken", hint="take another"),
+        AssertionError("a\nb"),
+        ValueError("x" * 30_000),
+        ValueError("lone \udc80 surrogate"),
+        asyncio.IncompleteReadError(b"ab", 5),
     ],
+    ids=lambda error: type(error).__name__,
 )
-def test_an_exception_comes_back_as_itself(error):
-    made.clear()
+def test_the_class_and_the_message_come_back(error):
     back = there_and_back(error)
     assert type(back) is type(error)
-    assert back.args == error.args
-    held = {name: value for name, value in vars(back).items() if name != "__notes__"}
-    assert held == vars(error)
-    assert failures.message_of(back) == failures.message_of(error)
-    assert made == [], "no __init__ of the user's is called"
-    for name in ("errno", "filename", "name", "path", "reason", "lineno", "code", "hint"):
-        assert getattr(back, name, None) == getattr(error, name, None), name
-
-
-def test_what_python_itself_keeps_in_an_exception_comes_back():
-    back = there_and_back(caught(b"a\xff".decode))
-    assert isinstance(back, UnicodeDecodeError)
-    assert (back.object, back.start) == (b"a\xff", 1)
+    assert str(back) == str(error)[: names.LOG_LINE_CHARS].encode(errors="replace").decode()
 
 
 @pytest.mark.parametrize(
-    ("error", "original", "message"),
-    [
-        (
-            type("Local", (Exception,), {"__qualname__": "made.<locals>.Local"})("odd"),
-            "made.<locals>.Local",
-            "odd",
-        ),
-        (StopIteration(3), "StopIteration", "3"),
-        (asyncio.CancelledError("stop"), "CancelledError", "stop"),
-        (StepFailed("as it was", "shop.Odd"), "shop.Odd", "as it was"),
-        (Telling(object()), "Telling", "got object"),
-        (
-            caught(pydantic.TypeAdapter(int).validate_python, "x"),
-            "ValidationError",
-            "1 validation error for int",
-        ),
-    ],
-    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+    "error", [Changing(), StopIteration(5), StopAsyncIteration(), SystemExit(2), asyncio.CancelledError("x")]
 )
-def test_what_cannot_be_made_again_comes_back_as_a_stand_in_that_names_it(error, original, message):
+def test_what_cannot_be_made_again_comes_back_as_a_stand_in_that_names_it(error):
     back = there_and_back(error)
-    assert isinstance(back, StepFailed)
-    assert back.original == original
-    assert str(back).startswith(message)
+    assert type(back) is StepFailed
+    assert back.original == type(error).__name__
 
 
-def test_attributes_that_cannot_be_kept_are_left_out_and_named():
-    back: Any = there_and_back(Holding("not found", object()))
-    assert type(back) is Holding
-    assert (back.args, back.status) == (("not found",), 404)
-    assert not hasattr(back, "response")
-    assert notes_of(back) == ["could not be kept: response"]
+def test_an_error_without_a_text_says_so():
+    assert failure_of(Mute("x")).message == "(its text cannot be made: OSError)"
+    assert type(there_and_back(Mute("x"))) is Mute
 
 
-def test_an_attribute_whose_class_is_gone_is_left_out():
-    failure = failure_of(Declined(3, reason=Reason.FUNDS, detail=(1, "a")))
-    parts: Any = values.decode(failure.kept)
-    parts["reason"] = parts["reason"].replace(b":Reason", b":Nobody")
-    back = error_of(msgspec.structs.replace(failure, kept=values.encode(parts)))
-    assert isinstance(back, Declined)
-    assert back.code == 3
-    assert not hasattr(back, "reason")
+def test_a_stand_in_keeps_what_it_stands_for_when_it_is_kept_again():
+    first = there_and_back(Changing())
+    second = there_and_back(first)
+    assert second.original == "Changing"
+    assert str(second) == str(first)
+    assert failure_of(first).name == "Changing"
 
 
-def test_much_that_an_exception_carries_is_left_out():
-    error: Any = Holding("x" * 20_000, "y" * 10_000)
-    error.more = "z" * 10_000
+@pytest.mark.parametrize(
+    ("error", "name", "message"),
+    [
+        (NonRetryableError(), "NonRetryableError", ""),
+        (NonRetryableError("no"), "NonRetryableError", "no"),
+        (NonRetryableError("no", "Denied"), "Denied", "no"),
+        (NonRetryableError(404, None), "None", "404"),  # type: ignore[arg-type]
+        (Final(7), "OrderClosed", "order 7 is closed"),
+        (Forgetful(), "Forgetful", ""),
+    ],
+)
+def test_final_errors_keep_their_class_and_name(error, name, message):
     failure = failure_of(error)
-    assert len(failure.kept) < names.LOG_LINE_CHARS * 2
-    assert len(failure.message) == names.LOG_LINE_CHARS
-    assert failure.message.endswith("x... (20,000 characters)")
-    back = error_of(failure)
-    assert type(back) is Holding
-    assert str(back) == failure.message
-    assert back.response == "y" * 10_000
-    assert notes_of(back) == ["could not be kept: more"]
-
-
-def test_arguments_that_cannot_be_kept_leave_the_message():
-    back = there_and_back(ValueError(object))
-    assert type(back) is ValueError
-    assert back.args == ("<class 'object'>",)
-
-
-# -- notes, causes, groups -------------------------------------------------------------------------------
-
-
-def raised(error: Any, cause: BaseException | None = None) -> Any:
-    with contextlib.suppress(Exception):
-        raise error from cause
-    return error
-
-
-def test_notes_come_back_and_the_traceback_is_one_more():
-    error = raised(ValueError("wrong"))
-    error.add_note("look at the order")
-    error.add_note("and the price")
+    assert (failure.name, failure.message, failure.retryable) == (name, message, False)
     back = there_and_back(error)
-    assert back.__notes__[:2] == ["look at the order", "and the price"]
-    (trace,) = back.__notes__[2:]
-    assert trace.startswith("when it was first raised:\nTraceback (most recent call last):")
-    assert trace.endswith("ValueError: wrong"), "the notes are not told twice"
-    assert "raise error from cause" in trace
+    assert type(back) is type(error)
+    assert (back.name, str(back)) == (name, message)
 
 
-def test_an_exception_that_comes_back_twice_has_its_notes_once():
-    error = raised(ValueError("wrong"))
-    error.add_note("look")
-    once = raised(there_and_back(error))
-    twice = there_and_back(once)
-    assert notes_of(twice) == ["look"]
-    assert len(twice.__notes__) == 2
-    assert twice.__notes__[1].count("when it was first raised") == 2
+def test_a_class_that_bears_the_name_of_the_final_one_is_final_too():
+    class NonRetryableError(Exception):
+        pass
+
+    failure = failure_of(NonRetryableError())
+    assert not failure.retryable or failure.name != "NonRetryableError"
 
 
-def test_notes_have_limits_and_what_is_no_note_is_left_out():
-    error: Any = ValueError("wrong")
-    for n in range(30):
-        error.add_note(str(n))
-    assert notes_of(there_and_back(error)) == [str(n) for n in range(16)]
-    error.__notes__ = [1, "x" * 20_000, "short"]
-    assert notes_of(there_and_back(error)) == []
-    error.__notes__ = "what?"
-    assert notes_of(there_and_back(error)) == []
+def test_causes_come_back_and_a_long_chain_is_cut():
+    error = ValueError("0")
+    for n in range(1, 10):
+        after = ValueError(str(n))
+        after.__cause__ = error
+        error = after
+    back, chain = there_and_back(error), []
+    while back is not None:
+        chain.append(str(back))
+        back = back.__cause__
+    assert chain == [str(n) for n in range(9, 9 - failures.CAUSES - 1, -1)]
 
 
-def test_causes_come_back():
-    error = raised(KeyError("a"), raised(ValueError("b"), OSError("c")))
-    back = there_and_back(error)
-    assert isinstance(back.__cause__, ValueError)
-    assert isinstance(back.__cause__.__cause__, OSError)
-    assert back.__cause__.__cause__.__cause__ is None
-
-
-def test_what_was_being_handled_is_a_cause_unless_it_was_suppressed():
-    error = ValueError("second")
-    error.__context__ = Empty("first")
-    assert type(there_and_back(error).__cause__) is Empty
-    error.__suppress_context__ = True
-    assert there_and_back(error).__cause__ is None
-
-
-def test_causes_that_go_in_a_circle_end():
-    one: Any = ValueError("one")
-    other: Any = KeyError("other")
+def test_an_error_that_is_its_own_cause_does_not_hang():
+    one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
-    back = there_and_back(one)
-    assert isinstance(back.__cause__, KeyError)
-    assert back.__cause__.__cause__ is None
+    cause = failure_of(one).cause
+    assert cause is not None
+    assert cause.message == "other"
 
 
-def test_a_long_line_of_causes_is_cut():
-    error: Any = ValueError("0")
-    for n in range(1, 50):
-        error = raised(ValueError(str(n)), error)
-    back: Any = there_and_back(error)
-    depth = 0
-    while back.__cause__ is not None:
-        depth, back = depth + 1, back.__cause__
-    assert depth == failures.CAUSES
+def test_what_was_being_handled_is_the_cause_unless_it_was_suppressed():
+    def fail(suppress):
+        try:
+            int("x")
+        except ValueError:
+            if suppress:
+                raise ValueError("no") from None
+            raise ValueError("no")  # noqa: B904 - on purpose
+
+    for suppress, cause in ((False, "ValueError"), (True, None)):
+        with pytest.raises(ValueError, match="no") as raised:
+            fail(suppress)
+        found = failure_of(raised.value).cause
+        assert (found.name if found else None) == cause
 
 
-def test_a_group_comes_back_with_its_members():
-    inner = ExceptionGroup("inner", [raised(KeyError("a"), OSError("why"))])
-    error: Any = Several("outer", [ValueError("b"), inner])
-    vars(error)["code"] = 3
-    back: Any = there_and_back(error)
-    assert type(back) is Several
-    assert str(back) == "outer (2 sub-exceptions)"
-    assert vars(back)["code"] == 3
-    first, second = back.exceptions
-    assert (type(first), first.args) == (ValueError, ("b",))
-    assert type(second) is ExceptionGroup
-    assert type(second.exceptions[0].__cause__) is OSError
-    assert back.subgroup(KeyError) is not None
-    assert "+-+---------------- 1 ----------------" in failure_of(error).trace
+def test_the_traceback_shows_the_users_frames_and_not_wflows():
+    def of_the_user():
+        values.encode(object())
+
+    with pytest.raises(TypeError) as raised:
+        of_the_user()
+    trace = trace_of(raised.value)
+    assert "in of_the_user" in trace
+    assert "wflow/engine/values.py" not in trace
+    assert trace.startswith("Traceback (most recent call last):\n")
+    assert trace.endswith("\n")
 
 
-def test_a_group_of_very_many_keeps_some():
-    error = ExceptionGroup("many", [ValueError(str(n)) for n in range(100)])
-    back = there_and_back(error)
-    assert isinstance(back, ExceptionGroup)
-    assert len(back.exceptions) == failures.MEMBERS - 1
-    assert notes_of(back) == ["69 more exceptions could not be kept"]
+def test_a_project_whose_folder_begins_like_ours_has_its_frames_shown(tmp_path):
+    folder = type(tmp_path)(failures.__file__).parents[1]
+    code = compile("def fail():\n    raise ValueError('no')\n", f"{folder}-demo/src/flow.py", "exec")
+    space: dict[str, Any] = {}
+    exec(code, space)  # noqa: S102 - a file of that name cannot be written here
+    with pytest.raises(ValueError, match="no") as raised:
+        space["fail"]()
+    assert "wflow-demo/src/flow.py" in trace_of(raised.value)
 
 
-def test_groups_in_groups_have_an_end():
-    error: Exception = ValueError("deep")
-    for _ in range(20):
-        error = ExceptionGroup("group", [error])
-    back = there_and_back(error)
-    depth = 0
-    while isinstance(back, ExceptionGroup):
-        depth, back = depth + 1, back.exceptions[0]
-    assert depth == failures.CAUSES
-    assert isinstance(back, StepFailed)
-    assert back.original == "ExceptionGroup"
+def test_a_group_shows_what_it_holds():
+    async def fail(n):
+        raise ValueError(f"part {n}")
 
+    async def code():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fail(1))
+            group.create_task(fail(2))
 
-@pytest.mark.parametrize(
-    ("error", "retryable"),
-    [
-        (ValueError(), True),
-        (NonRetryableError(""), False),
-        (Refund(""), False),
-        (UnserializableError(""), False),
-        (type("NonRetryableError", (Exception,), {})(), False),
-        (ExceptionGroup("g", [ValueError(), NonRetryableError("")]), False),
-        (ExceptionGroup("g", [ValueError()]), True),
-        (raised(ValueError(), NonRetryableError("")), True),
-    ],
-)
-def test_an_attempt_is_not_repeated_when_any_part_of_its_error_says_so(error, retryable):
-    assert failure_of(error).retryable is retryable
-
-
-# -- odd ones --------------------------------------------------------------------------------------------
-
-
-def test_an_exception_without_words_is_told_all_the_same():
-    failure = failure_of(raised(Mute("a")))
-    assert failure.message == "(its text cannot be made: ValueError)"
-    assert "Mute" in failure.trace
-
-
-def test_an_exception_that_fails_when_it_is_looked_at_is_a_failure_all_the_same():
-    failure = failure_of(Named("quiet"))
-    assert (failure.name, failure.message, failure.path) == ("Named", "quiet", "")
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(code())
+    failure = failure_of(raised.value)
+    assert "ValueError: part 1" in failure.trace
+    assert "ValueError: part 2" in failure.trace
     assert isinstance(error_of(failure), StepFailed)
 
 
-def test_a_name_that_was_given_is_kept_and_the_class_is_the_name_otherwise():
-    assert failure_of(Refund("x")).name == "Refund"
-    assert failure_of(Refund("x", "Other")).name == "Other"
-    assert vars(there_and_back(Refund("x", "Other")))["name"] == "Other"
+def test_a_long_traceback_keeps_its_end():
+    def recurse(n):
+        if n:
+            recurse(n - 1)
+        else:
+            raise ValueError("x" * 20_000 + "end")
+
+    with pytest.raises(ValueError, match="end") as raised:
+        recurse(50)
+    trace = trace_of(raised.value)
+    assert len(trace) <= names.TRACE_CHARS + 3
+    assert trace.startswith("...")
+    assert trace.endswith("end\n")
 
 
-def test_what_the_engine_fails_with_comes_back_as_the_class_that_it_names():
-    assert type(error_of(INTERRUPTED)) is errors.WorkflowInternalError
-    full = error_of(Failure("TooLarge", "over", path="wflow.errors:TooLarge"))
-    assert isinstance(full, TooLarge)
-    assert (full.message, full.hint) == ("over", None)
+def test_notes_and_the_first_traceback_go_with_the_error():
+    error = ValueError("no")
+    error.add_note("look at order 7")
+    back = there_and_back(error)
+    shown = "".join(traceback.format_exception(back))
+    assert "when it was first raised:" in shown
+    assert "look at order 7" in shown
+    assert "in there_and_back" in shown
 
 
-def test_what_an_older_journal_kept_comes_back():
-    old = Failure("ValueError", "('a', 1)", path="builtins:ValueError", args=values.encode(["a", 1]))
-    back = error_of(old)
-    assert type(back) is ValueError
-    assert back.args == ("a", 1)
+def test_an_error_whose_module_is_gone_comes_back_as_a_stand_in():
+    for path in ("no.such.module:Boom", "json:NoSuchClass", "json:loads", "builtins:int", "", "x"):
+        back: Any = error_of(Failure("Boom", "it went off", path=path))
+        assert (type(back), back.original, str(back)) == (StepFailed, "Boom", "it went off")
 
 
-# -- the end of `run` ------------------------------------------------------------------------------------
+def test_what_a_run_returns_or_raises_is_the_outcome():
+    async def cancelled():
+        raise asyncio.CancelledError
 
+    async def foreign():
+        raise RuntimeError("Task <x> got Future <y> attached to a different loop")
 
-async def ended(coroutine: Any) -> asyncio.Task[Any]:
-    task: asyncio.Task[Any] = asyncio.create_task(coroutine)
-    await asyncio.wait([task])
-    return task
+    async def big():
+        return "x" * 2**20
 
+    async def ended(run):
+        task = asyncio.ensure_future(run())
+        await asyncio.wait([task])
+        return outcome_of(task)
 
-def test_an_output_that_fails_when_it_is_looked_at_is_the_instances_failure():
-    class Trap(dict[str, object]):
-        def items(self):
-            raise Mute("x")
-
-    async def run():
-        return Trap(a=1)
-
-    outcome = outcome_of(asyncio.run(ended(run())))
-    assert isinstance(outcome, Err)
-    assert outcome.failure.name == "Mute"
-    assert outcome.failure.path == "wflow.errors:UnserializableError"
-    assert outcome.failure.message.startswith("`run` returned what cannot be kept: (its text cannot be made")
-
-
-def test_an_error_of_run_without_words_is_the_instances_failure():
-    class Quiet(RuntimeError):
-        def __str__(self):
-            raise ValueError
-
-    async def run():
-        raise Quiet
-
-    outcome = outcome_of(asyncio.run(ended(run())))
-    assert isinstance(outcome, Err)
-    assert outcome.failure.message == "(its text cannot be made: ValueError)"
+    told = {run: asyncio.run(ended(run)) for run in (cancelled, foreign, big)}
+    assert told[cancelled].failure.message == "the workflow cancelled itself"
+    assert told[foreign].failure.message.startswith("workflow code cannot await a future that is no step's")
+    assert told[big].failure.name == "TooLarge"
+    assert "the limit is 1,048,576" in told[big].failure.message

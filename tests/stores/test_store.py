@@ -855,6 +855,46 @@ async def test_commits_that_add_records_are_told_on_the_loop(shop: Shop):
     assert told[1:] == [await shop.store.position()]
 
 
+# -- lines that belong to no instance -----------------------------------------------------------------------
+
+
+async def notes(shop: Shop) -> list[int]:
+    return [record.at for record in await shop.store.tail(0) if record.instance is None]
+
+
+async def test_old_lines_leave_and_journals_do_not(shop: Shop):
+    claim = await shop.claimed()
+    await shop.say(claim, line("one", 1))
+    await shop.store.note([(LOGGED, at, b"") for at in (10, 20, 30)])
+    assert await shop.store.trim(before=20, keep=100, limit=100) == 1
+    assert await notes(shop) == [20, 30]
+    assert await shop.store.trim(before=20, keep=100, limit=100) == 0
+    assert await shop.facts(claim.key) == [line("one", 1)]
+
+
+async def test_about_as_many_lines_are_kept_as_it_is_told_and_these_are_the_newest(shop: Shop):
+    await shop.store.note([(LOGGED, at, b"") for at in range(10)])
+    assert await shop.store.trim(before=0, keep=3, limit=100) in {6, 7}
+    assert (await notes(shop))[-3:] == [7, 8, 9]
+
+
+async def test_lines_leave_a_few_at_a_time_the_oldest_first(shop: Shop):
+    await shop.store.note([(LOGGED, at, b"") for at in range(10)])
+    assert await shop.store.trim(before=100, keep=100, limit=4) == 4
+    assert await notes(shop) == [4, 5, 6, 7, 8, 9]
+    assert await shop.store.trim(before=100, keep=100, limit=100) == 6
+    assert await shop.store.trim(before=100, keep=100, limit=100) == 0
+
+
+async def test_the_positions_of_lines_that_left_are_not_used_again_after_a_restart(shop: Shop):
+    await shop.store.note([(LOGGED, at, b"") for at in range(10)])
+    position = await shop.store.position()
+    await shop.store.trim(before=100, keep=100, limit=100)
+    await shop.reopen()
+    await shop.store.note([(LOGGED, 200, b"")])
+    assert [record.at for record in await shop.store.tail(position)] == [200]
+
+
 # -- cells ------------------------------------------------------------------------------------------------
 
 
@@ -882,6 +922,14 @@ async def test_changes_of_cells_are_made_in_their_order(store: Store):
     gone = Absent(space="kv", key="a")
     await store.write([cell("a", b"1"), gone, cell("b"), gone, cell("a", b"2"), Absent(space="kv", key="b")])
     assert await store.read("kv", ["a", "b"], now=1) == {"a": cell("a", b"2")}
+
+
+async def test_expired_cells_are_deleted_a_few_at_a_time_and_no_others(store: Store):
+    await store.write([cell(key, expires_at=100) for key in "abc"])
+    await store.write([cell("later", expires_at=101), cell("never")])
+    assert [await store.expire(now=100, limit=2) for _ in range(3)] == [2, 1, 0]
+    # Seen from before their time, what is deleted is gone all the same.
+    assert [left.key for left in await store.scan("kv", now=1)] == ["later", "never"]
 
 
 async def test_an_expired_cell_is_not_there(store: Store):

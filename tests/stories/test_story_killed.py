@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 INSTANCES = 120
 STEPS = 10
+PAUSE_S = 0.1
+"""How long each step takes: long enough to be killed in the middle of it all."""
 ORPHANS_S = 2.0
 
 
@@ -52,6 +54,7 @@ def test_a_runtime_that_is_killed_again_and_again_loses_and_repeats_nothing(worl
             # What the API shows as settled is on disk.
             settled = {step for number in range(0, INSTANCES, 10) for step in steps_of(api, f"c{number}")}
             seen = len(world.effects)
+            assert seen < INSTANCES * STEPS
             victim = runtime_at_work(session)
             os.kill(victim, signal.SIGKILL)
             wait_for(lambda: not lives(victim), "the end of the runtime")  # noqa: B023
@@ -96,9 +99,10 @@ class Killed:
 
 def create(runner: Process, token: str | None = None) -> None:
     with runner.api(token) as api:
+        params = {"steps": STEPS, "pause_s": PAUSE_S}
         for start in range(0, INSTANCES, 100):
             numbers = range(start, min(start + 100, INSTANCES))
-            wanted = [{"instance_id": f"c{number}", "params": {"steps": STEPS}} for number in numbers]
+            wanted = [{"instance_id": f"c{number}", "params": params} for number in numbers]
             assert len(api.instances.create_batch("counting", wanted)) == len(numbers)
 
 

@@ -21,12 +21,12 @@ class Ban:
 CLOCK: Final = Ban(
     rule="WF101",
     problem="reads the clock: a replay sees another time",
-    hint="use `{ctx}.now()`, or read the clock inside a step",
+    hint='read it in a step, which keeps it: `await {ctx}.do("now", function)`',
 )
 CHANCE: Final = Ban(
     rule="WF102",
     problem="is left to chance: a replay gets another value",
-    hint="use `{ctx}.random()` or `{ctx}.uuid4()`, or draw inside a step",
+    hint='draw in a step, which keeps it: `await {ctx}.do("draw", function)`',
 )
 IO: Final = Ban(
     rule="WF103",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OWNERS_KEYS: Final = ("limits", "schedules", "default_retention", "concurrency")
+_IDLE_KEYS: Final = ("schedules", "default_retention")
 _CLASSES_SHOWN: Final = 8
 _FILES_LOOKED_AT: Final = 200
 
@@ -34,8 +35,14 @@ def check(view: Node, root: Path, report: Report) -> None:
     for workflow in workflows:
         if _is_anothers(workflow, keys.get("name")):
             _owners_keys(workflow, report)
+            report.note(
+                workflow["script_name"], "wflow serves no workflows of other projects yet: no binding"
+            )
         else:
             ours.append(workflow)
+        for key in _IDLE_KEYS:
+            if key in workflow:
+                report.note(workflow[key], "checked, but without effect yet")
     if "main" in keys:
         _main(keys["main"], root, _texts(ours, "class_name"), report)
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from wflow.engine import names
 from wflow.errors import LinkError, LoadError, StoreError, WflowError
 from wflow.link import frames
-from wflow.runner.fleet import give_back, turn_of
+from wflow.runner import translate
+from wflow.runner.fleet import give_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -241,7 +242,7 @@ class Admission:
             past = pasts.get(claim.key)
             hot = claim.key in peer.hot
             records = None if hot else past.records if past else []
-            turns.append(turn_of(claim, records, past.events if past else []))
+            turns.append(translate.turn(claim, records, past.events if past else []))
         return turns
 
     async def _give_up(self, fleet: Fleet, version: str, claims: Sequence[Claim], broken: Exception) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 3
 """Files that are named when they have changed; the others are counted."""
+KEPT: Final = "The code before it keeps running."
 KINDS: Final = {"kv": "KV Namespace", "workflow": "Workflow"}
 
 
@@ -107,6 +108,7 @@ class _Session:
                 loaded = await self._swap(self._read())
             except WflowError as wrong:
                 self._complain(wrong)
+                self._terminal.say(KEPT)
                 loaded = False
         if loaded:
             self._terminal.info(f"Reloaded in {(time.perf_counter() - began) * 1000:.0f} ms")
@@ -135,7 +137,7 @@ class _Session:
                 # There is nothing to go on with: requests are told, and a good save brings it up.
                 runner.registry.activate(build)
             else:
-                self._terminal.say("The code before it keeps running.")
+                self._terminal.say(KEPT)
             return False
         finally:
             self._warm()
@@ -173,7 +175,7 @@ class _Session:
         ]
         variables = {**build.manifest.vars, **dict.fromkeys(build.secrets)}
         for name, value in variables.items():
-            shown = "(hidden)" if name in build.secrets else repr(value)
+            shown = "hidden" if name in build.secrets else repr(value)
             rows.append((f"env.{name} ({shown})", "Environment Variable", "local"))
         rows += [(f"env.{name}", key, "not supported") for name, key in build.manifest.unserved.items()]
         if not rows:
@@ -198,7 +200,6 @@ class _Session:
         if wanted is False or not (sys.stdin.isatty() and sys.stderr.isatty()):
             yield
             return
-        self._terminal.say(hotkeys.BOX)
         with hotkeys.listening(
             {
                 "b": lambda: _browse(url),
@@ -207,6 +208,7 @@ class _Session:
                 "q": stopped.set,
             }
         ):
+            self._terminal.say(hotkeys.BOX)
             yield
 
 

@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
-
 from wflow import bindings, catalogue
 from wflow.bundle.declared import declared
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Held, Rested
 from wflow.errors import InvalidInput, LinkError, StoreError, WflowError
 from wflow.link import frames
+from wflow.runner import translate
 from wflow.runner.peer import Peer
-from wflow.runtime.failures import failure_of
-from wflow.stores.store import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -24,7 +21,6 @@ if TYPE_CHECKING:
 
     from wflow.bindings.control import Control
     from wflow.engine.changes import Change
-    from wflow.engine.outcome import Failure
     from wflow.runner.notes import Notes
     from wflow.runner.registry import Build
     from wflow.stores.store import Claim, Store
@@ -134,6 +130,15 @@ class Fleet:
         self._leaving.add(peer)
         self._spawn(peer.drain(DRAIN_S))
 
+    def warm(self, version: str) -> None:
+        """Bring the runtime of a version up before anybody waits for it."""
+
+        async def start() -> None:
+            with contextlib.suppress(WflowError):
+                await self.peer(version)
+
+        self._spawn(start())
+
     def retire_idle(self, versions: Sequence[str]) -> None:
         """End the runtimes of versions other than these that have nothing to do."""
         for version, peer in list(self._peers.items()):
@@ -189,7 +194,7 @@ class Fleet:
             case frames.Evicted(instances):
                 peer.hot.difference_update(instances)
             case frames.Printed():
-                self._notes.add(_line(peer, message))
+                self._notes.add(translate.line(peer.holds, message))
 
     def died(self, peer: Peer) -> None:
         """Take its claims back, and count the death if nobody asked for it."""
@@ -208,18 +213,18 @@ class Fleet:
             self._spawn(self._release(peer, list(peer.holds)))
 
     async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
-        batch = Batch(
-            claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received
-        )
+        batch, foreign = translate.own(peer.holds, commit)
         try:
-            refused = await self._store.append(batch)
+            broken_off = await self._store.append(batch)
         except WflowError as broken:
             # The runtime's memory is now ahead of the disk: it goes, and its instances start from the disk.
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
-        for instance in refused:
-            self._unhold(peer, instance)
+        if broken_off:
+            # Their claims are over already, or what was said does not follow: then they start from the disk.
+            self._spawn(self._release(peer, broken_off))
+        refused = [*foreign, *broken_off]
         for change in commit.changes:
             if change.instance not in refused:
                 self._changed(peer, change)
@@ -247,7 +252,7 @@ class Fleet:
             for claim in claims:
                 if peer.holds.get(claim.key) is claim:
                     past = pasts[claim.key]
-                    peer.send(frames.Play([turn_of(claim, past.records, past.events)]))
+                    peer.send(frames.Play([translate.turn(claim, past.records, past.events)]))
         except (StoreError, LinkError) as broken:
             # It would wait for these for ever; whoever has them next reads their journals anew.
             self.tell("error", f"{broken.message}; the runtime is started again")
@@ -255,7 +260,8 @@ class Fleet:
 
     async def _release(self, peer: Peer, instances: list[int]) -> None:
         claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
-        await give_back(self._store, claims, self._control.now())
+        if claims:
+            await give_back(self._store, claims, self._control.now())
         for claim in claims:
             workflow = self._unhold(peer, claim.key)
             if workflow is not None:
@@ -268,10 +274,14 @@ class Fleet:
             value = await self._served(peer.build, call)
             raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
         except WflowError as refused:
-            peer.send(frames.Reply(call.call, values.NONE, _shown(refused)))
+            peer.send(frames.Reply(call.call, values.NONE, translate.shown(refused)))
         except Exception as broken:  # noqa: BLE001 - whatever it is, user code hears of it and the runner goes on
             self.tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
-            peer.send(frames.Reply(call.call, values.NONE, _shown(WflowError("internal error; see the log"))))
+            peer.send(
+                frames.Reply(
+                    call.call, values.NONE, translate.shown(WflowError("internal error; see the log"))
+                )
+            )
         else:
             peer.send(frames.Reply(call.call, raw))
 
@@ -347,34 +357,3 @@ async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
             await asyncio.sleep(next(delays, RELEASE_BACKOFF_S[-1]))
         else:
             return
-
-
-def turn_of(claim: Claim, records: list[bytes] | None, events: list[facts.Received]) -> frames.Turn:
-    """Make what a runtime is told of a claim; ``records`` None says that it has the instance in memory."""
-    return frames.Turn(
-        instance=claim.key,
-        epoch=claim.epoch,
-        workflow=claim.workflow,
-        id=claim.id,
-        created_at=claim.created_at,
-        params=claim.params,
-        seq=claim.seq,
-        records=records,
-        events=events,
-    )
-
-
-def _line(peer: Peer, printed: frames.Printed) -> facts.Logged:
-    claim = peer.holds.get(printed.instance)
-    detail = dict(printed.detail)
-    if claim is not None:
-        detail |= {"workflow": claim.workflow, "instance": claim.id}
-    source = "step" if printed.step else "worker"
-    return facts.Logged(printed.level, printed.text, printed.at, detail, printed.step, source)
-
-
-def _shown(refused: WflowError) -> Failure:
-    return msgspec.structs.replace(failure_of(refused), trace="", cause=None)
-
-
-__all__ = ["Fleet", "LinkError", "turn_of"]

@@ -70,6 +70,7 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         lifespan="off",
         access_log=False,
         log_config=None,
+        log_level="error",  # what strangers send that is no HTTP is nobody's business
         server_header=False,
         http="httptools",
         ws="none",

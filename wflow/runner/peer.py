@@ -215,7 +215,7 @@ class Peer:
                     self._listener.heard(self, message)
 
     def _lost(self, error: LinkError | None) -> None:
-        gone = error or LinkError("the runtime is gone")
+        gone = LinkError("the runtime is gone", hint=None if error is None else error.message)
         _fail(self._up, gone)
         _fail(self._loaded, LinkError("the process ended while it imported the code", hint=_AT_THE_TOP))
         for fetch in self._fetches.values():

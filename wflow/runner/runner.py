@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from wflow import stores
-from wflow.engine import facts
-from wflow.errors import InvalidInput, LinkError
+from wflow.engine import facts, names
+from wflow.errors import InvalidInput, LinkError, StoreError
 from wflow.runner.admission import Admission
 from wflow.runner.feed import Feed
 from wflow.runner.fleet import Fleet
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 30.0
 """How often runtimes of old versions are looked at, to end those without work."""
+LINES_MS: Final = 7 * names.DAY_MS
+"""How long lines of no instance (requests, prints) are kept."""
+LINES: Final = 1_000_000
+"""How many of them are kept at the most."""
+TRIMMED: Final = 5_000
+"""How many are deleted at once."""
 RAISED: Final = "x-wflow-error"
 """The header by which a runtime says that the body is the traceback of what `fetch` raised."""
 SORRY: Final = b"The Worker failed to answer; its log says why.\n"
@@ -131,6 +137,7 @@ class Runner:
             worker, bundle, digest=digest, message=message, author=author, now=self.now()
         )
         self.admission.wake()
+        self.fleet.warm(version.id)
         return version
 
     async def versions(self, worker: str) -> Sequence[Version]:
@@ -204,3 +211,14 @@ class Runner:
         while True:
             await asyncio.sleep(IDLE_S)
             self.fleet.retire_idle([build.version for build in self.registry.current.values()])
+            with contextlib.suppress(StoreError):
+                await self._trim()
+
+    async def _trim(self) -> None:
+        """Let old lines of Workers and expired cells go, a few at a time; what is an instance's stays."""
+        gone = TRIMMED
+        while gone == TRIMMED:
+            gone = await self.store.trim(before=self.now() - LINES_MS, keep=LINES, limit=TRIMMED)
+        gone = TRIMMED
+        while gone == TRIMMED:
+            gone = await self.store.expire(now=self.now(), limit=TRIMMED)

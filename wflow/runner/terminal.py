@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ class Terminal:
         """Show feed lines from ``level`` on; "none" shows none."""
         self._level = level
         self._tty = sys.stderr.isatty()
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        self._colours = self._tty and not plain
 
     def say(self, text: str) -> None:
         """Say something."""
@@ -108,7 +111,7 @@ class Terminal:
         return text
 
     def _paint(self, text: str, level: str) -> str:
-        return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m" if self._tty else text
+        return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m" if self._colours else text
 
 
 _SHOWN_OTHERWISE: Final = frozenset({"duration_ms", "trace"})

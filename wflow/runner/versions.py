@@ -12,7 +12,7 @@ import msgspec
 
 from wflow.bundle import manifest as manifests
 from wflow.bundle import unpack
-from wflow.errors import InvalidInput, LinkError, LoadError
+from wflow.errors import InvalidInput, LinkError, LoadError, WorkerNotFound
 from wflow.runner.peer import Peer
 from wflow.runner.registry import Build
 from wflow.stores.store import Cell
@@ -62,7 +62,7 @@ class Versions:
         """Read a Worker's versions, newest first; raises InvalidInput when there is none."""
         found = await self._read(_space(worker), now)
         if not found:
-            raise InvalidInput(f"there is no Worker {worker!r} here")
+            raise WorkerNotFound(f"there is no Worker {worker!r} here")
         return found[::-1]
 
     async def build(self, version: str, now: int) -> Build:

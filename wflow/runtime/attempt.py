@@ -7,7 +7,6 @@ import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,8 +28,7 @@ GOODBYE_S: Final = 5.0
 """How long a body that timed out may take to end once it is cancelled; after that it runs on unheard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where code runs: which instance, which step, which attempt of it; what it prints is told with it."""
 
     instance: int
@@ -41,8 +39,7 @@ class Place:
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """What a step calls; an error of a class in ``final`` is not tried again.
 
     ``settings`` are the step's, for a function that takes its context; None for one that does not.
@@ -147,7 +144,7 @@ class Attempt:
                 value = await function(*arguments)  # type: ignore[misc]
             else:
                 call = functools.partial(contextvars.copy_context().run, _in_thread, function, arguments)
-                value = _given(await asyncio.get_running_loop().run_in_executor(self._threads, call))
+                value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
                 if inspect.isawaitable(value):  # a lambda that calls an async function
                     value = await value
         except asyncio.CancelledError:
@@ -158,7 +155,7 @@ class Attempt:
                 failure = msgspec.structs.replace(failure, retryable=False)
             return Err(failure)
         except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
-            return Err(failure_of(NonRetryableError(f"the step raised {type(error).__qualname__}")))
+            return Err(failure_of(_ending(error)))
         return kept(value, self._place.step, self._body.returns)
 
 
@@ -172,21 +169,17 @@ def is_async(function: Callable[..., object]) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _in_thread(
-    function: Callable[..., object], arguments: Sequence[object]
-) -> tuple[object, BaseException | None]:
-    """Give what was returned or raised; a future between threads cannot carry every exception."""
+def _in_thread(function: Callable[..., object], arguments: Sequence[object]) -> object:
+    """Call a plain function, and raise only what a future can carry from one thread to another."""
     try:
-        return function(*arguments), None
-    except BaseException as error:  # noqa: BLE001 - it is the user's, and raised again where it is awaited
-        return None, error
+        return function(*arguments)
+    except StopIteration as stop:  # a coroutine, too, makes this of it
+        raise RuntimeError("the step raised StopIteration") from stop
+    except (Exception, asyncio.CancelledError):
+        raise
+    except BaseException as error:
+        raise _ending(error) from error
 
 
-def _given(ended: tuple[object, BaseException | None]) -> object:
-    value, error = ended
-    try:
-        if error is not None:
-            raise error
-    finally:
-        del error, ended  # its traceback holds this frame, which would hold it
-    return value
+def _ending(error: BaseException) -> NonRetryableError:
+    return NonRetryableError(f"the step raised {type(error).__qualname__}")

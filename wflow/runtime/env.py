@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wflow import bindings, catalogue
 from wflow.bundle.declared import declared
@@ -45,7 +45,7 @@ class Env:
         self.__dict__.update(held)
         self._unserved = unserved
 
-    def __getitem__(self, name: str) -> object:
+    def __getitem__(self, name: str) -> Any:
         """Get one by name, or raise KeyError."""
         if name not in self.__dict__:
             raise KeyError(self._unknown(name))
@@ -55,7 +55,7 @@ class Env:
         """Tell whether it is declared."""
         return name in self.__dict__
 
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         """Refuse a name that is not declared."""
         raise AttributeError(self._unknown(name))
 

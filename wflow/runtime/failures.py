@@ -85,6 +85,7 @@ def trace_of(error: BaseException) -> str:
         text = "".join(shown.format(chain=False))
     except Exception:  # noqa: BLE001 - the class is the user's, and may fail at anything
         text = f"{type(error).__qualname__}: {message_of(error)}\n"
+    text = _readable(text)
     return text if len(text) <= names.TRACE_CHARS else f"...{text[-names.TRACE_CHARS :]}"
 
 
@@ -157,9 +158,14 @@ def _name(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """Give an exception's text, whatever its class does when it is asked; a long one is cut."""
     try:
-        return names.cut(str(error))
+        return _readable(names.cut(str(error)))
     except Exception as wrong:  # noqa: BLE001 - its __str__ is the user's
         return f"(its text cannot be made: {type(wrong).__qualname__})"
+
+
+def _readable(text: str) -> str:
+    """Put a `?` for what is no Unicode, as the journal will: what is seen now must be what a replay shows."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -18,6 +18,12 @@ class State(enum.Enum):
     PLAYING = enum.auto()
     RESTING = enum.auto()
     OVER = enum.auto()
+
+
+# Python 3.11 takes its time to find a member in its class, and a turn looks at its state all the time.
+PLAYING: Final = State.PLAYING
+RESTING: Final = State.RESTING
+OVER: Final = State.OVER
 
 
 class Home(Protocol):

@@ -93,7 +93,7 @@ class Request:
         """Give the body read as JSON; raises ValueError when it is none."""
         try:
             return msgspec.json.decode(self._body)
-        except msgspec.DecodeError as wrong:
+        except (msgspec.DecodeError, RecursionError) as wrong:
             message = f"the body is no JSON: {wrong}"
             raise ValueError(message) from None
 
@@ -103,7 +103,7 @@ class Response:
 
     def __init__(
         self,
-        body: str | bytes | None = None,
+        body: str | bytes | bytearray | memoryview | None = None,
         status: int = 200,
         headers: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None,
     ) -> None:

@@ -30,6 +30,8 @@ CALLBACKS: Final = 500_000
 """Callbacks in one run; code that wants more without ever awaiting a step spins for ever."""
 EVICTIONS: Final = 3
 """How often code may refuse to end before it is left where it is."""
+FAREWELLS: Final = 100
+"""How often it may ask for a step meanwhile and be told no: enough for any cleanup, and not for ever."""
 
 
 class Spinning(Exception):
@@ -53,7 +55,7 @@ class Owner(Protocol):
 class Call:
     """A callback in the queue."""
 
-    __slots__ = ("_arguments", "_callback", "_cancel", "_cancelled", "_context", "_when")
+    __slots__ = ("_cancel", "_when", "arguments", "callback", "context", "is_cancelled")
 
     def __init__(
         self,
@@ -62,32 +64,27 @@ class Call:
         context: contextvars.Context,
     ) -> None:
         """Keep what to call."""
-        self._callback = callback
-        self._arguments = arguments
-        self._context = context
+        self.callback = callback
+        self.arguments = arguments
+        self.context = context
+        self.is_cancelled = False
         self._when = 0.0
         self._cancel: Callable[[], None] | None = None
-        self._cancelled = False
 
     def cancel(self) -> None:
         """Do not call it."""
-        if not self._cancelled:
-            self._cancelled = True
+        if not self.is_cancelled:
+            self.is_cancelled = True
             if self._cancel is not None:
                 self._cancel()
 
     def cancelled(self) -> bool:
         """Tell whether it was cancelled."""
-        return self._cancelled
+        return self.is_cancelled
 
     def when(self) -> float:
         """Tell when a timer rings, on the loop's clock."""
         return self._when
-
-    def run(self) -> None:
-        """Call it, unless it was cancelled."""
-        if not self._cancelled:
-            self._context.run(self._callback, *self._arguments)
 
 
 class Task(asyncio.Task[Any]):
@@ -115,6 +112,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     """See the module.
 
     ``turn`` is whose loop it is, ``now`` the instance's time in seconds, which only its journal moves.
+    It is made and run inside callbacks of one real loop.
     """
 
     def __init__(self, turn: Owner, now: float) -> None:
@@ -123,8 +121,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.now = now
         self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._made = 0
+        self._farewells = 0
         self._ready: deque[Call] = deque()
         self._running = False
+        self._hooks = sys.get_asyncgen_hooks()
 
     def run(self) -> None:
         """Run callbacks until none is ready; raises Spinning when the code never comes to rest."""
@@ -136,8 +136,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         try:
             while ready:
                 # A task keeps what it raised; SystemExit must end no runtime; suppress() would be slower.
-                try:  # noqa: SIM105
-                    ready.popleft().run()
+                try:
+                    call = ready.popleft()
+                    if not call.is_cancelled:
+                        call.context.run(call.callback, *call.arguments)
                 except BaseException:  # noqa: BLE001, S110
                     pass
                 left -= 1
@@ -165,6 +167,13 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                     _close(task.get_coro())
         finally:
             self._exit(outer)
+
+    async def farewell(self) -> object:
+        """End code that asks for something on its way out; code that goes on asking waits for ever."""
+        self._farewells += 1
+        if self._farewells <= FAREWELLS:
+            raise asyncio.CancelledError
+        return await self.create_future()
 
     def call_soon(
         self,
@@ -242,20 +251,19 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Say nothing: an exception that nobody awaited changes nothing in a workflow."""
 
-    def _enter(self) -> tuple[Any, Any]:
-        """Become the thread's running loop; gives what `_exit` puts back."""
-        outer = events._get_running_loop(), sys.get_asyncgen_hooks()  # noqa: SLF001 - asyncio's hook for loop authors
+    def _enter(self) -> Any:
+        """Become the thread's running loop; gives the one before, for `_exit`."""
+        outer = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
         events._set_running_loop(self)  # noqa: SLF001
-        # Otherwise an async generator of workflow code would be closed on the real loop, whenever that has
-        # time.
-        sys.set_asyncgen_hooks(firstiter=None, finalizer=self._close_generator)
+        # The real loop would close an async generator of workflow code, whenever it has the time.
+        sys.set_asyncgen_hooks(None, self._close_generator)
         self._running = True
         return outer
 
-    def _exit(self, outer: tuple[Any, Any]) -> None:
+    def _exit(self, outer: Any) -> None:
         self._running = False
-        sys.set_asyncgen_hooks(*outer[1])
-        events._set_running_loop(outer[0])  # noqa: SLF001
+        sys.set_asyncgen_hooks(*self._hooks)
+        events._set_running_loop(outer)  # noqa: SLF001
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close one that the code let go of in the middle; it is told at once, so this has its place."""

@@ -50,8 +50,8 @@ class _Said:
         self.seq = 0
         self.size = 0
         self.rows: list[Row] = []
-        self.changes: list[Change] = []
-        self.received: list[int] = []
+        self.changes: Sequence[Change] = ()
+        self.received: list[int] | None = None
 
 
 class Outbox:
@@ -75,16 +75,16 @@ class Outbox:
         said = self._open.get(instance)
         if said is None or said.speaker is not speaker or said.size > COMMIT_BYTES:
             said = self._begin(speaker, said)
-        seq = last_seq - len(new)
-        for fact in new:
-            seq += 1
-            raw = facts.encode(fact)
-            said.rows.append((instance, seq, facts.tag(fact), fact.at, raw))
+        for seq, fact in enumerate(new, last_seq - len(new) + 1):
+            raw, tag = facts.encode(fact), facts.tag(fact)
+            said.rows.append((instance, seq, tag, fact.at, raw))
             said.size += len(raw)
-            if isinstance(fact, facts.Received):
+            if tag == facts.RECEIVED:
+                assert isinstance(fact, facts.Received)
+                said.received = said.received or []
                 said.received.append(fact.event)
         if change is not None:
-            said.changes.append(change)
+            said.changes = (*said.changes, change)
         said.seq = last_seq
         self._schedule()
 
@@ -128,7 +128,7 @@ class Outbox:
                 [(said.speaker.instance, said.speaker.epoch) for said in speakers],
                 [row for said in speakers for row in said.rows],
                 [change for said in speakers for change in said.changes],
-                [number for said in speakers for number in said.received],
+                [number for said in speakers for number in said.received or ()],
             )
         )
         if self._waiting:

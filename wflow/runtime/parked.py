@@ -64,7 +64,7 @@ class Parked:
 
     def until(self) -> int | None:
         """Say when the first is due; None when none waits."""
-        first = self._first()
+        first = self._first() if self._queue else None
         return None if first is None else first[0]
 
     def awaits(self) -> list[str]:

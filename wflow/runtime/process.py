@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import select
@@ -149,6 +150,9 @@ class Runtime:
             )
         except WflowError as error:
             self.channel.send(frames.NotLoaded(error.message, "", None, None, error.hint))
+        except Exception as error:  # noqa: BLE001 - it is ours; whoever deploys must hear of it all the same
+            trace = traceback.format_exc()
+            self.channel.send(frames.NotLoaded(f"wflow cannot load this project: {error!r}", trace))
         else:
             gc.collect()
             gc.freeze()
@@ -304,10 +308,20 @@ def main(descriptor: int) -> None:
     async def serve() -> None:
         await Runtime().serve(sock)
 
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve())
+    code = 1
+    try:
+        loop = uvloop.new_event_loop()
+        serving = loop.create_task(serve())
+        while not serving.done():
+            # A SystemExit in a task that a step began comes out here; it ends that step, and not the process.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                loop.run_until_complete(serving)
+        code = 0
+    except Exception:  # noqa: BLE001 - it is ours, and there is nobody else to tell
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
         # User code may have threads that never end, and a runtime has nothing to put in order.
-        os._exit(0)
+        os._exit(code)
 
 
 def _watch(link: int) -> None:

@@ -23,11 +23,11 @@ from wflow.engine.facts import Logged, Moved
 from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Ok
 from wflow.engine.steps.sleep import Sleep
-from wflow.errors import NonDeterminismError, NonRetryableError, WorkflowInternalError
+from wflow.errors import NonDeterminismError, NonRetryableError, TooMany, WorkflowInternalError
 from wflow.runtime.attempt import Attempt, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.failures import error_of, failure_of, outcome_of
-from wflow.runtime.home import State
+from wflow.runtime.home import OVER, PLAYING, RESTING, State
 from wflow.runtime.loop import Spinning, WorkflowLoop
 from wflow.runtime.parked import Alarm, Parked
 from wflow.runtime.returned import read
@@ -47,8 +47,10 @@ if TYPE_CHECKING:
 
 TIMER_NAME: Final = "asyncio timer"
 """The step name of asyncio.sleep, timeout and wait_for in workflow code."""
-LAST_STEPS: Final = 100
-"""How often code on its way out may ask for a step and be told no, before it is left waiting."""
+STUCK: Final = (
+    "the workflow waits for something that no step, event or timer can bring; "
+    "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
+)
 
 
 class Turn:
@@ -65,7 +67,7 @@ class Turn:
         """Make a turn out of its claim, with its whole journal; `play` sets it going."""
         self.instance = spec.instance
         self.epoch = spec.epoch
-        self.state = State.PLAYING
+        self.state: State = PLAYING
         journal = [facts.decode(raw) for raw in spec.records or ()]
         self.machine = Machine(journal, seq=spec.seq, step_limit=step_limit)
         self.loop = WorkflowLoop(self, spec.created_at / 1000)  # type: ignore[abstract]
@@ -79,7 +81,6 @@ class Turn:
         self._parked = Parked()
         self._alarm = Alarm(self._ring)
         self._diverged: NonDeterminismError | None = None
-        self._refusals = 0
         context = contextvars.copy_context()
         context.run(here.set, Place(spec.instance, ""))
         self._task = self.loop.create_task(start(self), context=context)
@@ -95,9 +96,9 @@ class Turn:
 
     def resume(self, spec: frames.Turn) -> bool:
         """Go on under a new claim from where it rests; False when it is not where the claim says."""
-        if self.state is not State.RESTING or spec.seq != self._durable:
+        if self.state is not RESTING or spec.seq != self._durable:
             return False
-        self.state = State.PLAYING
+        self.state = PLAYING
         self.epoch = spec.epoch
         self.machine.move(Moved(status.RUNNING, now()))
         self._receive(spec.events)
@@ -107,20 +108,20 @@ class Turn:
 
     def receive(self, arrived: Received) -> None:
         """Take an event in; at rest the store keeps it for the next claim."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self._receive([arrived])
             self._say()
 
     def acked(self, seq: int) -> None:
         """Hear that the facts up to ``seq`` are on disk: their outcomes may be seen now."""
         self._durable = max(self._durable, seq)
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self._pump()
 
     def announce(self, key: str) -> None:
         """Make a fact of an attempt or a wait that has lasted a while, and mind the attempt's timeout."""
         attempt = self._attempts.get(key)
-        if self.state is not State.PLAYING or (attempt is None and key not in self._parked):
+        if self.state is not PLAYING or (attempt is None and key not in self._parked):
             return
         if attempt is not None:
             attempt.watch()
@@ -133,19 +134,17 @@ class Turn:
 
     def drain(self) -> None:
         """Begin nothing new, and be released as soon as nothing runs."""
-        if self.state is State.RESTING:
+        if self.state is RESTING:
             self.drop()
-        elif self.state is State.PLAYING:
+        elif self.state is PLAYING:
             self._say()
 
     def broke(self, error: Exception) -> None:
         """Hear that wflow itself failed here: the instance is paused, and the others go on."""
         traceback.print_exception(error)
-        if self.state is not State.PLAYING:
-            self.drop()
-            return
         try:
-            self._hold(WorkflowInternalError(f"wflow failed inside this instance: {error!r}"))
+            if self.state is PLAYING:
+                self._hold(WorkflowInternalError(f"wflow failed inside this instance: {error!r}"))
         finally:
             self.drop()
 
@@ -156,7 +155,9 @@ class Turn:
 
         Raises NonRetryableError at once when the code at hand is not this turn's.
         """
-        if asyncio._get_running_loop() is not self.loop:  # noqa: SLF001 - unlike the public one, it does not raise
+        elsewhere = asyncio._get_running_loop() is not self.loop  # noqa: SLF001 - the public one may raise
+        # Code that was evicted and is collected runs on no loop at all; it is dealt with below.
+        if elsewhere and self.state is not OVER:
             raise NonRetryableError(
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
@@ -165,7 +166,7 @@ class Turn:
 
     def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
         """Keep a timer of the loop as a step."""
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             return lambda: None
         try:
             key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
@@ -177,21 +178,21 @@ class Turn:
 
     def log(self, level: str, message: str, detail: dict[str, object]) -> None:
         """Append a log line, once however often the code replays."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             self.machine.log(Logged(level, message, now(), detail))
 
     async def _step(self, step: Step, body: Body | None, digest: bytes) -> object:
-        if self.state is not State.PLAYING:
-            self._refusals += 1
-            if self._refusals <= LAST_STEPS:
-                raise asyncio.CancelledError
-            return await self.loop.create_future()
+        if self.state is not PLAYING:
+            return await self.loop.farewell()
         future: asyncio.Future[Any] = self.loop.create_future()
         try:
             key = self.machine.open(step, now(), digest)
         except NonDeterminismError as diverged:
             self._diverged = diverged
             return await future
+        except TooMany:
+            await asyncio.sleep(0)  # code that catches this and tries on for ever must be seen to spin
+            raise
         if body is not None:
             self._bodies[key] = body
         self._futures[key] = future
@@ -203,7 +204,7 @@ class Turn:
 
     def _forget(self, key: str) -> None:
         """Let go of a step that the code gave up before it saw its outcome."""
-        if self.state is not State.PLAYING:
+        if self.state is not PLAYING:
             return
         self.machine.close(key)
         self._futures.pop(key, None)
@@ -262,13 +263,11 @@ class Turn:
         decision = self.machine.decide(key, now())
         match decision:
             case Run(attempt, timeout_ms):
-                self._parked.remove(key)
                 self._begin(key, attempt, timeout_ms)
             case Park():
                 self._parked.add(key, decision)
+                self._alarm.set(self._parked.until())
                 self._home.began(self, key)
-            case Settle():
-                self._parked.remove(key)
         return decision
 
     def _begin(self, key: str, attempt: int, timeout_ms: int) -> None:
@@ -302,21 +301,23 @@ class Turn:
         for type_, count in new.items() if not self._home.draining else ():
             left = count
             for key in self._parked.awaiting(type_):
-                match self._decide(key):
-                    case Settle(Ok()):
-                        left -= 1
+                decision = self._decide(key)
+                if isinstance(decision, Settle):
+                    self._parked.remove(key)
+                    left -= isinstance(decision.outcome, Ok)
                 if not left:
                     break
 
     def _decide_due(self) -> None:
-        """Decide parked steps again whose time has come."""
+        """Decide parked steps again whose time has come, and wake for the next."""
         if not self._home.draining:
             for key in self._parked.due(now()):
                 self._decide(key)
+            self._alarm.set(self._parked.until())
 
     def _ring(self) -> None:
         """Wake for a parked step while another one keeps the turn going."""
-        if self.state is State.PLAYING:
+        if self.state is PLAYING:
             try:
                 self._decide_due()
                 self._say()
@@ -334,7 +335,6 @@ class Turn:
             self._rest()
         else:
             self._commit()
-            self._alarm.set(self._parked.until())
 
     def _commit(self, change: Change | None = None) -> None:
         new = self.machine.take()
@@ -344,16 +344,12 @@ class Turn:
     def _rest(self) -> None:
         wake_at = self._parked.until()
         if wake_at is None:
-            stuck = WorkflowInternalError(
-                "the workflow waits for something that no step, event or timer can bring; "
-                "I/O, threads and futures from elsewhere belong in a step (ctx.do)"
-            )
-            self._end(Err(failure_of(stuck)))
+            self._end(Err(failure_of(WorkflowInternalError(STUCK))))
             return
         at = now()
         self.machine.announce(self._parked)
         self.machine.move(Moved(status.WAITING, at, detail={"until": wake_at}))
-        self.state = State.RESTING
+        self.state = RESTING
         self._alarm.set(None)
         self._commit(Rested(self.instance, at, wake_at, self._parked.awaits()))
         self._home.rested(self)
@@ -389,9 +385,9 @@ class Turn:
         self._leave(released=False)
 
     def _leave(self, *, released: bool) -> None:
-        if self.state is State.OVER:
+        if self.state is OVER:
             return
-        self.state = State.OVER
+        self.state = OVER
         self._alarm.set(None)
         for attempt in self._attempts.values():
             attempt.give_up()

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wflow.scaffold.templates import Template
 
 # Cloudflare's rule for the name of a workflow; the project bears the same name.
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
-_NAME_CHARS: Final = 64
+_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_-]{0,62}")
+_NAME_CHARS: Final = 63
 
 # What a project gathers while it is used where it lies; and its owner's secrets, in every spelling.
 _LEFT_OUT: Final = frozenset(
@@ -72,13 +72,13 @@ def create(template: Template, into: Path, *, name: str) -> Created:
 def valid_name(text: str) -> None:
     """Refuse what cannot name a project and its workflow, with a mended name in the hint.
 
-    The rule is Cloudflare's for workflows: 1 to 64 characters, letters, digits, underscores and hyphens, no
+    The rule is the config's for `name`: 1 to 63 lower-case letters, digits, underscores and hyphens, and no
     hyphen at the beginning.
     """
     if not _NAME.fullmatch(text):
         raise UsageError(
-            f"{text[:_NAME_CHARS]!r} cannot name a project: a name has 1 to {_NAME_CHARS} letters, digits, "
-            "underscores or hyphens, and begins with no hyphen",
+            f"{text[:_NAME_CHARS]!r} cannot name a project: a name has 1 to {_NAME_CHARS} lower-case "
+            "letters, digits, underscores or hyphens, and begins with no hyphen",
             hint=f"try `{_mended(text)}`",
         )
 
@@ -212,5 +212,5 @@ def _remove_if_empty(folder: Path) -> None:
 
 def _mended(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-")[:_NAME_CHARS].rstrip("-")
+    name = re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-")[:_NAME_CHARS].rstrip("-")
     return name or "my-workflow"

@@ -39,7 +39,7 @@ class Host(Control, Protocol):
         ...
 
     async def versions(self, worker: str) -> Sequence[Version]:
-        """List a Worker's versions, newest first; raises InvalidInput when there is no such Worker."""
+        """List a Worker's versions, newest first; raises WorkerNotFound."""
         ...
 
     async def delete(self, workflow: str, id_: str) -> None:

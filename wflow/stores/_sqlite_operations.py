@@ -147,7 +147,7 @@ def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, *, now
 
 def delete(db: sqlite3.Connection, counters: Counters, keys: Sequence[int]) -> int:
     """Delete instances, their records and their events; their keys and positions are never used again."""
-    db.executemany(sql.MARK, [("key", counters.key), ("position", counters.position)])
+    _mark(db, counters)
     gone = 0
     for key in keys:
         gone += db.execute(sql.DELETE_INSTANCE, (key,)).rowcount
@@ -163,6 +163,12 @@ def note(db: sqlite3.Connection, counters: Counters, lines: Sequence[tuple[int, 
         db.execute(sql.APPEND, (counters.position, None, 0, tag, at, body))
 
 
+def trim(db: sqlite3.Connection, counters: Counters, *, before: int, keep: int, limit: int) -> int:
+    """Delete old lines of no instance; their positions are never used again."""
+    _mark(db, counters)
+    return db.execute(sql.TRIM, (before, keep, limit)).rowcount
+
+
 def write(db: sqlite3.Connection, changes: Sequence[Cell | Absent]) -> None:
     """Write and remove cells."""
     for change in changes:
@@ -176,6 +182,10 @@ def write(db: sqlite3.Connection, changes: Sequence[Cell | Absent]) -> None:
 def instance(row: tuple[object, ...]) -> Instance:
     """Read a row of the columns that `statements` selects for an instance."""
     return msgspec.convert(dict(zip(Instance.__struct_fields__, row, strict=True)), Instance)
+
+
+def _mark(db: sqlite3.Connection, counters: Counters) -> None:
+    db.executemany(sql.MARK, [("key", counters.key), ("position", counters.position)])
 
 
 def _broken(rows: Sequence[Row], ends: dict[int, int]) -> set[int]:

@@ -152,6 +152,12 @@ class SqliteStore:
         """Keep lines of no instance."""
         await self._writer.submit(lambda db: operations.note(db, self._counters, lines))
 
+    async def trim(self, *, before: int, keep: int, limit: int) -> int:
+        """Delete the oldest lines of no instance."""
+        return await self._writer.submit(
+            lambda db: operations.trim(db, self._counters, before=before, keep=keep, limit=limit)
+        )
+
     async def tail(
         self,
         after: int,
@@ -194,6 +200,10 @@ class SqliteStore:
         wanted = (space, max(prefix, f"{after}\0"), _beyond(prefix), now, limit)
         rows = await self._read(lambda db: db.execute(sql.SCAN_CELLS, wanted).fetchall())
         return [Cell(space=space, key=row[0], value=b"", meta=row[1], expires_at=row[2]) for row in rows]
+
+    async def expire(self, *, now: int, limit: int) -> int:
+        """Delete cells that have expired."""
+        return await self._writer.submit(lambda db: db.execute(sql.EXPIRE_CELLS, (now, limit)).rowcount)
 
     async def write(self, changes: Sequence[Cell | Absent]) -> None:
         """Write and remove cells."""

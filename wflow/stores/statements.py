@@ -42,6 +42,7 @@ MIGRATIONS: Final = (
         body     BLOB NOT NULL
     );
     CREATE UNIQUE INDEX records_by_instance ON records (instance, seq) WHERE instance IS NOT NULL;
+    CREATE INDEX records_of_workers ON records (at) WHERE instance IS NULL;
 
     CREATE TABLE inbox (
         number   INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,6 +61,7 @@ MIGRATIONS: Final = (
         value      BLOB NOT NULL,
         UNIQUE (space, key)
     );
+    CREATE INDEX cells_by_expiry ON cells (expires_at) WHERE expires_at IS NOT NULL;
 
     CREATE TABLE marks (
         name  TEXT PRIMARY KEY,
@@ -161,6 +163,13 @@ TAIL: Final = f"""
       AND (?4 IS NULL OR i.id = ?4 OR r.instance IS NULL)
     ORDER BY r.position LIMIT ?5
 """
+TRIM: Final = """
+    DELETE FROM records WHERE position IN (
+        SELECT position FROM records WHERE instance IS NULL AND at < coalesce(
+            (SELECT max(at, ?1) FROM records WHERE instance IS NULL ORDER BY at DESC LIMIT 1 OFFSET ?2), ?1
+        ) ORDER BY at LIMIT ?3
+    )
+"""
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"
 FIRST_POSITION: Final = "SELECT coalesce(min(position), 0) FROM records"
 AT_OR_AFTER: Final = "SELECT position, at FROM records WHERE position >= ? ORDER BY position LIMIT 1"
@@ -185,4 +194,7 @@ WRITE_CELL: Final = """
     SET value = excluded.value, meta = excluded.meta, expires_at = excluded.expires_at
 """
 REMOVE_CELL: Final = "DELETE FROM cells WHERE space = ? AND key = ?"
-EXPIRED_CELLS: Final = "DELETE FROM cells WHERE expires_at <= ?"
+EXPIRE_CELLS: Final = """
+    DELETE FROM cells
+    WHERE rowid IN (SELECT rowid FROM cells WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
+"""

@@ -203,6 +203,13 @@ class Store(Protocol):
         """Keep lines that belong to no instance: (tag, at, encoded fact)."""
         ...
 
+    async def trim(self, *, before: int, keep: int, limit: int) -> int:
+        """Delete the oldest lines of no instance: those older than ``before``, and all but about ``keep``.
+
+        Deletes at most ``limit`` at once and gives how many it did, so that nobody waits long for it.
+        """
+        ...
+
     async def tail(
         self,
         after: int,
@@ -227,6 +234,10 @@ class Store(Protocol):
         self, space: str, *, now: int, prefix: str = "", after: str = "", limit: int = 1_000
     ) -> list[Cell]:
         """List cells by key (UTF-8 order) from beyond the key ``after``, without their values."""
+        ...
+
+    async def expire(self, *, now: int, limit: int) -> int:
+        """Delete at most ``limit`` cells that have expired; gives how many it did."""
         ...
 
     async def write(self, changes: Sequence[Cell | Absent]) -> None:

@@ -20,6 +20,7 @@ from wflow.errors import (
     Unauthorized,
     UnserializableError,
     WflowError,
+    WorkerNotFound,
     WorkflowNotFound,
 )
 
@@ -112,6 +113,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
 _STATUSES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (Unauthorized, 401),
     (Forbidden, 403),
+    (WorkerNotFound, 404),
     (WorkflowNotFound, 404),
     (InstanceNotFound, 404),
     (NoSuchRoute, 404),

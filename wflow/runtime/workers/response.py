@@ -39,8 +39,10 @@ class Response(http.Response):
             if status is not None or status_text or headers is not None:
                 raise ValueError("a Response made of another one takes no options")
             status, headers, status_text = body.status, body.headers, getattr(body, "status_text", "")
-            body = body.body
-        super().__init__(body, 200 if status is None else int(status), list(Headers(headers).items()))
+            copied: str | bytes | bytearray | memoryview | None = body.body
+        else:
+            copied = body
+        super().__init__(copied, 200 if status is None else int(status), list(Headers(headers).items()))
         self.headers: Headers = Headers(self.headers)
         self.status_text = status_text
         self.url = ""

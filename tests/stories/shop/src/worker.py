@@ -22,14 +22,15 @@ class Counting(WorkflowEntrypoint):
 
     async def run(self, event: Event, ctx: Context) -> int:
         total = 0
+        pause_s = event.payload.get("pause_s", POLL_S)
         for number in range(event.payload["steps"]):
-            total += await ctx.do("step", self._step, event.instance_id, number)
+            total += await ctx.do("step", self._step, event.instance_id, number, pause_s)
         ctx.log("counted", {"total": total})
         return total
 
-    async def _step(self, instance_id: str, number: int) -> int:
+    async def _step(self, instance_id: str, number: int, pause_s: float) -> int:
         tell(self.env.WITNESS, instance_id, f"step-{number + 1}")
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause_s)
         return number
 
 

@@ -30,4 +30,4 @@ def command(
 ) -> None:
     from wflow.runner import options, serve
 
-    serve.run(options.ServeOptions(data_dir=data_dir.absolute(), ip=ip, port=port, log_level=log_level))
+    serve.run(options.ServeOptions(data_dir=data_dir.resolve(), ip=ip, port=port, log_level=log_level))

@@ -1,0 +1,54 @@
+"""Which bindings a version has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wflow import bindings, catalogue
+from wflow.bundle import manifest
+from wflow.bundle.declared import Declared, declared
+from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def manifest_of(**given):
+    parts = {"workflows": (), "kv": (), "vars": {}, **given}
+    return Manifest(
+        name="shop",
+        main="src/worker.py",
+        python="3.11",
+        wflow="0.1.0",
+        compatibility_date=None,
+        files={},
+        **parts,
+    )
+
+
+def test_workflows_and_namespaces_are_bindings_by_their_names_in_env():
+    made = manifest_of(
+        workflows=(WorkflowEntry(name="orders", class_name="Orders", binding="ORDERS"),),
+        kv=(KvEntry(binding="KV", id="shop-kv"), KvEntry(binding="CACHE", id="0ab1")),
+    )
+    assert declared(manifest.decode(manifest.encode(made))) == [
+        Declared("kv", "KV", "shop-kv"),
+        Declared("kv", "CACHE", "0ab1"),
+        Declared("workflow", "ORDERS", "orders"),
+    ]
+
+
+def test_a_version_may_have_none():
+    assert declared(manifest_of()) == []
+
+
+def test_every_kind_has_a_file_with_a_stub_and_a_provider():
+    made = manifest_of(
+        workflows=(WorkflowEntry(name="orders", class_name="Orders", binding="ORDERS"),),
+        kv=(KvEntry(binding="KV", id="shop-kv"),),
+    )
+    for one in declared(made):
+        module: ModuleType | None = catalogue.find(bindings, one.kind)
+        assert module is not None
+        assert callable(module.stub)
+        assert callable(module.serve)

@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.runner.stage import Desk, Faulty, desk, entry, meanwhile, until
+from wflow.engine import facts, values
+from wflow.engine.changes import Ended, Rested
+from wflow.errors import LinkError, LoadError, StoreError
+from wflow.link import frames
+from wflow.runner import admission as admissions
+from wflow.stores.store import Batch
+
+DAY_MS = 86_400_000
+
+
+def ended(key: int, at: int = 1) -> Ended:
+    return Ended(key, at, "complete", values.NONE)
+
+
+async def rest(on: Desk, id_: str, workflow: str, *, wake_in_ms: int) -> None:
+    """Have an instance rest, without admission hearing of it: so it is after a restart."""
+    (claim,) = await on.store.claim({workflow: 1}, owner="before", now=on.control.at)
+    assert claim.id == id_
+    change = Rested(claim.key, on.control.at, on.control.at + wake_in_ms, [])
+    await on.store.append(Batch(claims=[(claim.key, claim.epoch)], changes=[change]))
+
+
+def test_as_many_as_the_limit_are_handed_out_and_the_next_when_one_ends(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=2))
+            await on.create("orders", *"abcde")
+            on.start()
+            await until(lambda: on.fleet.turns == ["a", "b"], "the first two")
+            assert on.admission.running == 2
+            for number, id_ in enumerate("abc", 3):
+                await on.change(on.claim_of(id_), ended(on.claim_of(id_).key))
+                await until(lambda: on.fleet.turns == list("abcde"[:number]), "the next")  # noqa: B023
+                assert on.admission.running == 2
+
+    asyncio.run(story())
+
+
+def test_the_ceiling_of_the_runner_is_shared_fairly_among_workflows(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=10) as on:
+            on.declare(entry("big"), entry("other"), entry("small", limit=2))
+            for workflow in ("big", "other", "small"):
+                await on.create(workflow, *(f"{workflow}-{number}" for number in range(20)))
+            on.start()
+            await until(lambda: len(on.fleet.turns) == on.admission.running == 10, "the ceiling")
+            running = [turn.partition("-")[0] for turn in on.fleet.turns]
+            assert {name: running.count(name) for name in set(running)} == {"big": 4, "other": 4, "small": 2}
+            assert len(on.fleet.turns) == 10
+
+    asyncio.run(story())
+
+
+def test_due_instances_go_before_queued_ones(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=1))
+            await on.create("orders", "slept")
+            await rest(on, "slept", "orders", wake_in_ms=0)
+            await on.create("orders", "queued")
+            on.start()
+            await until(lambda: on.fleet.turns, "the first")
+            assert on.fleet.turns == ["slept"]
+
+    asyncio.run(story())
+
+
+def test_who_sleeps_since_before_the_start_is_woken_in_time_whatever_rests_meanwhile(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "early")
+            await rest(on, "early", "orders", wake_in_ms=50)
+            # Another one comes to rest for long, before the store has been asked who is due next.
+            on.admission.due("orders", on.control.at + DAY_MS)
+            on.start()
+            await meanwhile(0.02)
+            assert on.fleet.turns == []
+            on.control.at += 50
+            await until(lambda: on.fleet.turns == ["early"], "the sleeper")
+
+    asyncio.run(story())
+
+
+def test_sleepers_since_before_the_start_are_woken_one_after_the_other(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            for number in range(3):
+                await on.create("orders", f"s{number}")
+                await rest(on, f"s{number}", "orders", wake_in_ms=30 * (number + 1))
+            on.start()
+            for number in range(3):
+                await meanwhile(0.01)
+                on.control.at += 30
+                await until(lambda: len(on.fleet.turns) == number + 1, f"s{number}")  # noqa: B023
+            assert on.fleet.turns == ["s0", "s1", "s2"]
+
+    asyncio.run(story())
+
+
+def test_an_instance_that_is_due_while_its_workflow_is_full_costs_nothing_until_a_place_is_free(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders", limit=1))
+            await on.create("orders", "slept")
+            await rest(on, "slept", "orders", wake_in_ms=10)
+            await on.create("orders", "runs")
+            on.start()
+            await until(lambda: on.fleet.turns == ["runs"], "the one that is queued")
+            on.control.at += 20
+            on.admission.wake()
+            await meanwhile(0.05)
+            calls = len(on.store.calls)  # type: ignore[attr-defined]
+            await meanwhile(0.1)
+            assert len(on.store.calls) - calls <= 2, "it does not ask again and again"  # type: ignore[attr-defined]
+            await on.change(on.claim_of("runs"), ended(on.claim_of("runs").key))
+            await until(lambda: on.fleet.turns == ["runs", "slept"], "the one that is due")
+
+    asyncio.run(story())
+
+
+def test_who_slept_behind_a_full_workflow_since_before_the_start_is_still_woken_in_time(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=1))
+            await on.create("orders", "slept")
+            await rest(on, "slept", "orders", wake_in_ms=100)
+            await on.create("orders", "runs")
+            on.start()
+            await until(lambda: on.fleet.turns == ["runs"], "the one that is queued")
+            await meanwhile(0.02)
+            await on.change(on.claim_of("runs"), ended(on.claim_of("runs").key))
+            await meanwhile(0.02)
+            on.control.at += 100
+            await until(lambda: on.fleet.turns == ["runs", "slept"], "the one that slept")
+
+    asyncio.run(story())
+
+
+def test_a_version_that_cannot_be_loaded_is_told_once_and_goes_on_as_soon_as_it_is_mended(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.fleet.broken["v1"] = LoadError("worker.py:3: SyntaxError: never closed", trace="...")
+            await on.create("orders", *"abc")
+            on.start()
+            await until(lambda: on.fleet.told, "the news")
+            await until(lambda: on.admission.running == 0, "the claims to be given back")
+            for _ in range(5):
+                on.admission.wake()
+                await meanwhile(0.01)
+            assert on.fleet.told == [
+                "error: version v1 cannot be run, next try in 1 s: worker.py:3: SyntaxError: never closed"
+            ]
+            assert on.fleet.asked == ["v1"]
+            del on.fleet.broken["v1"]
+            on.admission.mended("v1")
+            await until(lambda: sorted(on.fleet.turns) == ["a", "b", "c"], "all to go on")
+
+    asyncio.run(story())
+
+
+def test_a_version_that_stays_broken_is_tried_less_and_less_often(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.fleet.broken["v1"] = LinkError("the process ended while it imported the code")
+            await on.create("orders", "a")
+            on.start()
+            for number, seconds in enumerate((1, 2, 5, 15, 60, 60), 1):
+                await until(lambda: len(on.fleet.told) == number, f"try {number}")  # noqa: B023
+                assert f"next try in {seconds} s" in on.fleet.told[-1]
+                await until(lambda: on.admission.running == 0, "the claim to be given back")
+                on.control.at += seconds * 1_000 - 1
+                on.admission.wake()
+                await meanwhile(0.01)
+                assert len(on.fleet.told) == number, "not before its time"
+                on.control.at += 1
+                on.admission.wake()
+
+    asyncio.run(story())
+
+
+def test_a_broken_version_is_tried_again_without_being_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(admissions, "BROKEN_MS", (30,))
+
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.fleet.broken["v1"] = LoadError("No module named 'gone'")
+            await on.create("orders", "a")
+            on.start()
+            await until(lambda: on.fleet.told, "the first try")
+            await until(lambda: on.admission.running == 0, "the claim to be given back")
+            del on.fleet.broken["v1"]
+            on.control.at += 30
+            await until(lambda: on.fleet.turns == ["a"], "the second try")
+
+    asyncio.run(story())
+
+
+def test_an_old_version_that_is_broken_stands_in_nobodys_way(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=2))
+            await on.create("orders", "old-1", "old-2")
+            on.declare(entry("orders", limit=2), version="v2")
+            await on.create("orders", "new-1", "new-2")
+            on.fleet.broken["v1"] = LoadError("No module named 'gone'")
+            on.start()
+            await until(lambda: on.fleet.turns == ["new-1", "new-2"], "those of the new version")
+            assert (await on.get("orders", "old-1")).wake_at == on.control.at + 1_000
+
+    asyncio.run(story())
+
+
+def test_instances_of_a_workflow_that_no_version_declares_any_more_go_on(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=1), entry("returns"))
+            await on.create("orders", "a", "b")
+            on.declare(entry("returns"), version="v2")
+            on.start()
+            await until(lambda: on.fleet.turns == ["a"], "the first, and only the first")
+            await on.change(on.claim_of("a"), ended(on.claim_of("a").key))
+            await until(lambda: on.fleet.turns == ["a", "b"], "the second")
+
+    asyncio.run(story())
+
+
+def test_a_workflow_that_the_code_has_lost_is_left_alone(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"), entry("returns"), version="dev")
+            await on.create("orders", "a")
+            await on.create("returns", "b")
+            on.fleet.ready.clear()
+            on.start()
+            await until(lambda: on.fleet.asked, "the claims")
+            on.declare(entry("returns"), version="dev")
+            on.fleet.ready.set()
+            await until(lambda: on.fleet.turns == ["b"], "the one that is left")
+            await until(lambda: on.admission.running == 1, "the other to be given back")
+
+    asyncio.run(story())
+
+
+def test_a_store_that_fails_is_asked_again_and_told_of_once(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            on.store.failures["claim"] = [StoreError("disk I/O error"), StoreError("disk I/O error")]  # type: ignore[attr-defined]
+            await on.create("orders", "a")
+            on.start()
+            await until(lambda: on.fleet.turns == ["a"], "the instance")
+            assert on.fleet.told == ["error: instances cannot be claimed: disk I/O error"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("wrong", [RuntimeError("a bug"), OSError(28, "No space left on device")])
+def test_no_error_whatever_ends_admission_or_loses_a_claim(tmp_path, wrong):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"), entry("returns"))
+            on.store.failures["claim"] = [wrong]  # type: ignore[attr-defined]
+            on.fleet.broken["v1"] = wrong
+            on.store.failures["release"] = [StoreError("busy"), StoreError("busy")]  # type: ignore[attr-defined]
+            await on.create("orders", "a")
+            on.start()
+            await until(lambda: len(on.fleet.told) == 2, "both to be told")
+            await until(lambda: on.admission.running == 0, "the claim to be given back")
+            del on.fleet.broken["v1"]
+            on.admission.mended("v1")
+            await until(lambda: on.fleet.turns == ["a"], "the instance")
+
+    asyncio.run(story())
+
+
+def test_a_journal_that_cannot_be_read_is_read_again_later(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "a")
+            await note(on, "a")
+            on.store.failures["load"] = [StoreError("disk I/O error")]  # type: ignore[attr-defined]
+            on.start()
+            await until(lambda: not on.store.failures["load"], "the first try")  # type: ignore[attr-defined]
+            await until(lambda: on.admission.running == 0, "the claim to be given back")
+            on.control.at += 1_000
+            on.admission.wake()
+            await until(lambda: on.fleet.turns == ["a"], "the instance")
+            assert on.fleet.told == [], "that is no fault of its code"
+
+    asyncio.run(story())
+
+
+async def note(on: Desk, id_: str) -> None:
+    """Give an instance a journal, and give it back."""
+    (claim,) = await on.store.claim({"orders": 1}, owner="before", now=on.control.at)
+    line = facts.Logged("info", "hello", on.control.at)
+    row = (claim.key, 1, facts.LOGGED, line.at, facts.encode(line))
+    await on.store.append(Batch(claims=[(claim.key, claim.epoch)], rows=[row]))
+    await on.store.release([(claim.key, claim.epoch)], now=on.control.at)
+
+
+def test_an_event_that_comes_while_an_instance_is_on_its_way_travels_with_it(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.control.attach(on.admission, Deaf())  # type: ignore[arg-type]
+            await on.create("orders", "a")
+            on.fleet.ready.clear()
+            on.start()
+            await until(lambda: on.fleet.asked, "the claim")
+            await on.control.send_event("orders", "a", "paid", values.encode(5))
+            on.fleet.ready.set()
+            await until(lambda: on.fleet.turns == ["a"], "the instance")
+            play, deliver = on.fleet.peers["v1"].said
+            assert isinstance(play, frames.Play)
+            assert isinstance(deliver, frames.Deliver)
+            assert (deliver.event.type, values.decode(deliver.event.payload)) == ("paid", 5)
+
+    asyncio.run(story())
+
+
+def test_an_instance_that_is_terminated_on_its_way_does_not_arrive_and_its_place_is_free(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=1))
+            await on.create("orders", "a", "b")
+            on.fleet.ready.clear()
+            on.start()
+            await until(lambda: on.fleet.asked, "the claim")
+            key = (await on.get("orders", "a")).key
+            await on.store.move(key, "terminate", now=on.control.at)
+            on.admission.recalled(key)
+            on.fleet.ready.set()
+            await until(lambda: on.fleet.turns, "the next")
+            assert on.fleet.turns == ["b"]
+            assert on.admission.running == 1
+
+    asyncio.run(story())
+
+
+def test_a_journal_too_long_for_the_link_takes_no_others_along(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            made = on.declare(entry("orders"))
+            peer = await on.fleet.peer(made.version)
+            peer.refuses = lambda message: (
+                LinkError("a message of 600,000,000 bytes")
+                if isinstance(message, frames.Play) and message.turns[0].id == "long"
+                else None
+            )
+            await on.create("orders", "a", "long", "b")
+            on.start()
+            await until(lambda: on.fleet.turns == ["a", "b"], "the others")
+            await until(lambda: on.admission.running == 2, "it to be given back")
+            assert on.claim_of("a").id == "a"
+            assert len(peer.holds) == 2
+
+    asyncio.run(story())
+
+
+def test_an_instance_in_memory_is_resumed_without_its_journal_and_with_its_news(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            made = on.declare(entry("orders"))
+            await on.create("orders", "hot")
+            await note(on, "hot")
+            key = (await on.get("orders", "hot")).key
+            await on.store.deliver(key, "paid", values.NONE, now=on.control.at)
+            peer = await on.fleet.peer(made.version)
+            peer.hot.add(key)
+            on.start()
+            (turn,) = await until(lambda: peer.turns, "the instance")
+            assert turn.records is None
+            assert turn.seq == 1
+            assert [event.type for event in turn.events] == ["paid"]
+            assert key not in peer.hot
+
+    asyncio.run(story())
+
+
+class Deaf:
+    """A fleet that holds nothing."""
+
+    def holder(self, instance: int) -> None:
+        return None

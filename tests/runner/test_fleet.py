@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.runner.stage import Faulty, Stage, meanwhile, stage, until
+from tests.stories.processes import lives
+from wflow.engine import facts, values
+from wflow.engine.changes import Ended
+from wflow.errors import LinkError, LoadError, StoreError
+from wflow.link import frames
+from wflow.runner import fleet as fleets
+from wflow.runner.project import VERSION
+from wflow.stores.store import Batch
+
+if TYPE_CHECKING:
+    from wflow.runner.peer import Peer
+
+
+async def peer_of(on: Stage) -> Peer:
+    """Give the runtime at work."""
+    found: Peer = await until(lambda: on.runner.fleet.current(VERSION), "a runtime")
+    return found
+
+
+def faulty(on: Stage) -> Faulty:
+    """Put a store between the fleet and its store that fails when it is told to."""
+    between = Faulty(on.runner.store)
+    on.runner.fleet._store = between
+    return between
+
+
+def test_an_instance_is_played_to_its_end_and_its_place_is_free(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "c", {"steps": 3})
+            done = await on.reaches("counting", "c", "complete")
+            assert values.decode(done.output or b"") == 3
+            peer = await peer_of(on)
+            assert not peer.holds
+            assert on.runner.admission.running == 0
+            assert on.effects == ["c step-1", "c step-2", "c step-3"]
+
+    asyncio.run(story())
+
+
+def test_a_runtime_that_dies_is_started_again_and_its_instances_go_on(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            first = await peer_of(on)
+            assert first.pid is not None
+            os.kill(first.pid, signal.SIGKILL)
+            await until(lambda: on.effects == ["g begins", "g begins"], "the step to run again")
+            assert await peer_of(on) is not first
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+            assert on.runner.admission.running == 0
+            told = f"the runtime (pid {first.pid}) died; its 1 instances go on in a new one"
+            assert told in await on.lines()
+
+    asyncio.run(story())
+
+
+def test_each_death_in_a_row_makes_the_next_start_wait_longer_until_new_code_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(fleets, "BACKOFF_S", (0.0, 0.0, 600.0))
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            fleet = on.runner.fleet
+            for _ in range(2):
+                peer = await fleet.peer(VERSION)
+                peer.kill()
+                await peer.gone()
+                await until(lambda: fleet.current(VERSION) is None, "the news")
+            waiting = asyncio.create_task(on.fetch("/version"))
+            await meanwhile(0.05)
+            assert not waiting.done()
+            assert fleet._deaths[VERSION][0] == 2
+            spare = await fleet.spare(on.project)
+            await spare.load(on.build())
+            fleet.replace(VERSION, spare)
+            assert await waiting == (200, "one"), "who waited is answered by the new code at once"
+            assert await fleet.peer(VERSION) is spare
+
+    asyncio.run(story())
+
+
+def test_a_runtime_that_comes_up_when_new_code_is_there_already_gives_way(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            fleet = on.runner.fleet
+            spare = await fleet.spare(on.project)
+            await spare.load(on.build())
+            starting = asyncio.create_task(fleet.peer(VERSION))
+            await meanwhile(0.02)
+            fleet.replace(VERSION, spare)
+            assert await starting is spare
+            assert fleet.current(VERSION) is spare
+            assert fleet._peers == {VERSION: spare}
+
+    asyncio.run(story())
+
+
+def test_a_store_that_refuses_a_commit_costs_the_runtime_and_no_step(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "first", {"steps": 1})
+            await on.reaches("counting", "first", "complete")
+            peer = await peer_of(on)
+            between = faulty(on)
+            between.failures["append"] = [StoreError("the database said: database or disk is full")]
+            await on.create("counting", "c", {"steps": 5})
+            await on.reaches("counting", "c", "complete")
+            assert not peer.alive
+            assert not between.failures["append"]
+            assert set(on.effects) == {"first step-1", *(f"c step-{number}" for number in range(1, 6))}
+            told = "the database said: database or disk is full; the runtime is started again"
+            assert told in await on.lines()
+
+    asyncio.run(story())
+
+
+def test_a_slow_store_makes_instances_slow_and_nothing_else(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "first", {"steps": 1})
+            await on.reaches("counting", "first", "complete")
+            faulty(on).delay_s = 0.2
+            for number in range(3):
+                await on.create("counting", f"c{number}", {"steps": 3})
+            for number in range(3):
+                await on.reaches("counting", f"c{number}", "complete")
+            assert len(on.effects) == len(set(on.effects)) == 1 + 3 * 3
+            assert on.runner.admission.running == 0
+
+    asyncio.run(story())
+
+
+def test_what_does_not_follow_on_disk_is_refused_and_the_instance_starts_from_the_disk(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            made = await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            claim = (await peer_of(on)).holds[made.key]
+            # Somebody has written into its journal, so that what its runtime says next leaves a gap.
+            line = facts.Logged("info", "hello", 1)
+            last = await until(lambda: tried(on, made.key), "the attempt to be on disk")
+            row = (made.key, last + 1, facts.LOGGED, 1, facts.encode(line))
+            batch = Batch(claims=[(claim.key, claim.epoch)], rows=[row])
+            assert await on.runner.store.append(batch) == []
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+            assert on.effects == ["g begins", "g ends", "g begins", "g ends"]
+            assert on.runner.admission.running == 0
+
+    asyncio.run(story())
+
+
+async def tried(on: Stage, key: int) -> int | None:
+    """Give the number of the fact that an attempt has begun, once it is on disk."""
+    records = await on.runner.store.journal(key)
+    return next((record.seq for record in records if record.tag == facts.TRIED), None)
+
+
+def test_claims_of_a_dead_runtime_are_given_back_however_long_the_store_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(fleets, "RELEASE_BACKOFF_S", (0.01,))
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            between = faulty(on)
+            between.failures["release"] = [StoreError("busy")] * 5
+            (await peer_of(on)).kill()
+            await until(lambda: len(on.effects) == 2, "the step to run again")
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+
+    asyncio.run(story())
+
+
+def test_closing_does_not_wait_for_a_store_that_fails_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(fleets, "GOODBYE_S", 0.05)
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            faulty(on).failures["release"] = [StoreError("busy")] * 1_000_000
+            (await peer_of(on)).kill()
+            await until(lambda: on.runner.fleet.current(VERSION) is None, "the news")
+        async with stage(tmp_path) as on:
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+
+    asyncio.run(asyncio.wait_for(story(), 15))
+
+
+def test_an_instance_that_the_runtime_has_let_go_of_is_sent_again_with_its_journal(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("patient", "p")
+            found = await on.reaches("patient", "p", "waiting")
+            peer = await peer_of(on)
+            await until(lambda: found.key in peer.hot, "it to rest in memory")
+            peer.send(frames.Drop([found.key]))
+            await on.runner.send_event("patient", "p", "go", values.encode(1))
+            done = await on.reaches("patient", "p", "complete")
+            assert values.decode(done.output or b"") == ["one", 1, "one"]
+            assert on.effects == ["p before", "p after"]
+
+    asyncio.run(story())
+
+
+def test_a_journal_that_cannot_be_read_for_a_runtime_that_waits_for_it_starts_it_anew(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("patient", "p")
+            found = await on.reaches("patient", "p", "waiting")
+            peer = await peer_of(on)
+            await until(lambda: found.key in peer.hot, "it to rest in memory")
+            faulty(on).failures["load"] = [StoreError("disk I/O error")]
+            peer.send(frames.Drop([found.key]))
+            await on.runner.send_event("patient", "p", "go", values.encode(1))
+            await on.reaches("patient", "p", "complete")
+            assert on.effects == ["p before", "p after"]
+
+    asyncio.run(story())
+
+
+def test_a_terminated_instance_is_dropped_by_its_runtime(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            peer = await peer_of(on)
+            await on.runner.steer("gated", "g", "terminate")
+            assert not peer.holds
+            assert on.runner.admission.running == 0
+            (tmp_path / "another").touch()
+            await on.create("gated", "h", {"gate": str(tmp_path / "another")})
+            await on.reaches("gated", "h", "complete")
+            assert on.effects == ["g begins", "h begins", "h ends"]
+            assert await on.status("gated", "g") == "terminated"
+
+    asyncio.run(story())
+
+
+def test_a_deleted_instance_leaves_nothing_behind(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            made = await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            await on.runner.delete("gated", "g")
+            assert on.runner.admission.running == 0
+            assert await on.runner.store.find_one("gated", "g") is None
+            assert await on.runner.store.journal(made.key) == []
+
+    asyncio.run(story())
+
+
+def test_a_replaced_runtime_ends_its_step_hands_over_and_goes(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            before = await peer_of(on)
+            spare = await on.runner.fleet.spare(on.project)
+            await spare.load(on.build())
+            on.runner.fleet.replace(VERSION, spare)
+            assert on.runner.fleet.holder((await on.get("gated", "g")).key) is before
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+            await before.gone()
+            assert on.effects == ["g begins", "g ends"]
+
+    asyncio.run(story())
+
+
+def test_an_instance_moves_to_the_new_runtime_between_two_steps(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("counting", "c", {"steps": 60})
+            await until(lambda: len(on.effects) >= 5, "some steps")
+            before = await peer_of(on)
+            spare = await on.runner.fleet.spare(on.project)
+            await spare.load(on.build())
+            on.runner.fleet.replace(VERSION, spare)
+            await before.gone()
+            assert await on.status("counting", "c") in {"running", "waiting"}, "it did not stay to the end"
+            await on.reaches("counting", "c", "complete")
+            assert on.effects == [f"c step-{number}" for number in range(1, 61)]
+
+    asyncio.run(story())
+
+
+def test_a_step_that_outlasts_its_patience_is_cut_and_begins_again_in_the_new_runtime(tmp_path, monkeypatch):
+    monkeypatch.setattr(fleets, "DRAIN_S", 0.05)
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["g begins"], "the step")
+            spare = await on.runner.fleet.spare(on.project)
+            await spare.load(on.build())
+            on.runner.fleet.replace(VERSION, spare)
+            await until(lambda: on.effects == ["g begins", "g begins"], "the step in the new runtime")
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "g", "complete")
+            assert "died" not in " ".join(await on.lines()), "it was asked to go"
+
+    asyncio.run(story())
+
+
+def test_runtimes_of_old_versions_without_work_are_ended(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            peer = await on.runner.fleet.peer(VERSION)
+            on.runner.fleet.retire_idle([VERSION])
+            assert peer.alive
+            on.runner.fleet.retire_idle(["another"])
+            await peer.gone()
+            assert on.runner.fleet.current(VERSION) is None
+
+    asyncio.run(story())
+
+
+def test_code_that_cannot_be_loaded_is_no_runtime_and_leaves_no_process(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            (on.project / "src" / "worker.py").write_text("import nothing_of_that_name\n")
+            with pytest.raises(LoadError, match="nothing_of_that_name"):
+                await on.runner.fleet.peer(VERSION)
+            assert on.runner.fleet.current(VERSION) is None
+
+    asyncio.run(story())
+
+
+def test_closing_ends_every_process_spare_and_starting_ones_too(tmp_path):
+    async def story() -> list[int]:
+        pids: list[Any] = []
+        async with stage(tmp_path) as on:
+            fleet = on.runner.fleet
+            pids += [(await fleet.peer(VERSION)).pid, (await fleet.spare(on.project)).pid]
+            spare = await fleet.spare(on.project)
+            pids.append(spare.pid)
+            await spare.load(on.build())
+            fleet.replace(VERSION, spare)
+            assert all(lives(pid) for pid in pids[1:])
+        with pytest.raises(LinkError, match="the runner is stopping"):
+            await fleet.peer("another")
+        return pids
+
+    pids = asyncio.run(story())
+    assert not any(map(lives, pids))
+
+
+def test_a_binding_call_that_breaks_is_told_to_user_code_and_the_runner_goes_on(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            between = faulty(on)
+            control = on.runner.fleet._control
+            real, control._store = control._store, between  # type: ignore[attr-defined]
+            between.failures["create"] = [RuntimeError("a bug"), StoreError("disk I/O error")]
+            first = await on.fetch("/counting", "POST", b'{"steps": 1}')
+            second = await on.fetch("/counting", "POST", b'{"steps": 1}')
+            control._store = real  # type: ignore[attr-defined]
+            assert [first[0], second[0]] == [500, 500]
+            assert (await on.fetch("/counting", "POST", b'{"steps": 1}'))[0] == 201
+            assert "COUNTING.create failed: RuntimeError('a bug')" in await on.lines()
+
+    asyncio.run(story())
+
+
+def test_a_runtime_is_heard_on_the_instances_that_it_holds_and_on_no_other(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            mine = await on.create("gated", "mine", {"gate": str(tmp_path / "gate")})
+            await until(lambda: on.effects == ["mine begins"], "the step")
+            peer = await peer_of(on)
+            other = await on.create("counting", "other", {"steps": 1})
+            await on.reaches("counting", "other", "complete")
+            for key, epoch in ((other.key, 1), (mine.key, 7)):
+                forged = facts.encode(facts.Logged("info", "forged", 1))
+                row = (key, 99, facts.LOGGED, 1, forged)
+                ended = Ended(key, 1, "terminated")
+                on.runner.fleet.heard(peer, frames.Commit(9_999, [(key, epoch)], [row], [ended], []))
+            (tmp_path / "gate").touch()
+            await on.reaches("gated", "mine", "complete")
+            assert await on.status("counting", "other") == "complete"
+            assert "forged" not in await on.lines()
+            assert on.effects.count("mine ends") == 1
+
+    asyncio.run(story())

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.runner.stage import build, until
+from tests.stories.processes import lives
+from wflow.errors import LinkError, LoadError
+from wflow.runner import peer as peers
+from wflow.runner.peer import Peer
+from wflow.wire.types import HttpRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from wflow.link import frames
+    from wflow.runner.registry import Build
+
+WORKER = """
+import asyncio
+import os
+
+from wflow import Response, WorkerEntrypoint
+
+{top}
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        {body}
+"""
+VERSION = "return Response('here')"
+
+
+class Listener:
+    """Remembers what it hears."""
+
+    def __init__(self) -> None:
+        self.said: list[frames.ToRunner] = []
+        self.deaths: list[Peer] = []
+
+    def heard(self, peer: Peer, message: frames.ToRunner) -> None:
+        self.said.append(message)
+
+    def died(self, peer: Peer) -> None:
+        self.deaths.append(peer)
+
+
+def made(folder: Path, body: str = VERSION, top: str = "") -> Build:
+    """Make a build of a Worker with this code."""
+    folder.mkdir(exist_ok=True)
+    (folder / "worker.py").write_text(WORKER.format(body=body, top=top))
+    bare = build(version="v1")
+    return type(bare)(
+        described=bare.described, manifest=bare.manifest, root=folder, folder=folder, secrets={"PSST": "psst"}
+    )
+
+
+def play(story: Callable[[Peer, Listener], Awaitable[None]]) -> None:
+    """Tell a story of one peer, and leave no process behind."""
+
+    async def told() -> None:
+        listener = Listener()
+        peer = Peer(listener)
+        try:
+            await story(peer, listener)
+        finally:
+            peer.kill()
+            await peer.gone()
+            assert peer.pid is None or not lives(peer.pid)
+
+    asyncio.run(told())
+
+
+def asked(path: str = "/") -> HttpRequest:
+    return HttpRequest(method="GET", url=f"http://localhost{path}", headers=[], body=b"")
+
+
+def test_a_runtime_comes_up_loads_code_and_answers(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        assert peer.alive
+        await peer.load(made(tmp_path))
+        assert peer.handlers == ["fetch"]
+        answer = await peer.fetch(asked())
+        assert (answer.status, answer.body) == (200, b"here")
+        assert not peer.busy
+
+    play(story)
+
+
+def test_a_runtime_gets_a_short_list_of_the_environment_and_works_in_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("WFLOW_API_TOKEN", "wf_secret")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    body = "return Response('\\n'.join([os.getcwd(), self.env.PSST, *os.environ]))"
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, body))
+        folder, secret, *names = (await peer.fetch(asked())).body.decode().split("\n")
+        assert (Path(folder), secret) == (tmp_path.resolve(), "psst")
+        assert set(names) <= set(peers.INHERITED) | {"LC_CTYPE"}
+
+    play(story)
+
+
+def test_code_that_does_not_import_is_told_with_the_users_frames_only(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        with pytest.raises(LoadError) as failed:
+            await peer.load(made(tmp_path, top="def price():\n    return 1 / 0\n\n\nprice()"))
+        assert (failed.value.file, failed.value.line) == ("worker.py", 8)
+        assert "in price" in failed.value.trace
+        assert "wflow/runtime" not in failed.value.trace
+
+    play(story)
+
+
+def test_code_that_ends_the_process_on_import_is_told_as_such(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        with pytest.raises(LinkError, match="the process ended while it imported the code"):
+            await peer.load(made(tmp_path, top="os._exit(3)"))
+        assert listener.deaths == [peer]
+
+    play(story)
+
+
+def test_code_that_imports_for_ever_is_given_up(tmp_path, monkeypatch):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        monkeypatch.setattr(peers, "START_S", 0.1)
+        with pytest.raises(LinkError, match="did not import the code within") as slow:
+            await peer.load(made(tmp_path, top="import time\ntime.sleep(600)"))
+        assert slow.value.hint is not None
+
+    play(story)
+
+
+def test_a_folder_that_is_not_there_is_a_link_error(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        with pytest.raises(LinkError, match="cannot start a runtime"):
+            await peer.start(tmp_path / "nowhere")
+        assert not peer.alive
+
+    play(story)
+
+
+def test_a_runtime_that_is_killed_fails_its_requests_and_is_told_dead_once(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, "await asyncio.sleep(600)"))
+        fetch = asyncio.create_task(peer.fetch(asked()))
+        await until(lambda: peer.busy, "the request")
+        assert peer.pid is not None
+        os.kill(peer.pid, signal.SIGKILL)
+        with pytest.raises(LinkError, match="the runtime is gone"):
+            await fetch
+        await peer.gone()
+        assert listener.deaths == [peer]
+        assert not peer.busy
+        with pytest.raises(LinkError):
+            await peer.fetch(asked())
+
+    play(story)
+
+
+def test_a_runtime_is_dead_when_it_has_died_even_if_a_child_of_its_own_holds_the_link(tmp_path):
+    # A fork without an exec keeps every descriptor open.
+    body = "return Response(str(os.fork() or time.sleep(600)))"
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, body, "import time"))
+        child = int((await peer.fetch(asked())).body)
+        try:
+            peer.kill()
+            await peer.gone()
+            assert lives(child)
+            await until(lambda: listener.deaths, "the news of its death")
+            assert lives(child)
+            assert not peer.alive
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+    play(story)
+
+
+def test_a_runtime_ends_by_itself_when_its_runner_hangs_up(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        pid = peer.pid
+        assert pid is not None
+        peer._channel.close()
+        await until(lambda: not lives(pid), "its end")
+
+    play(story)
+
+
+def test_draining_lets_what_runs_end_and_then_ends_the_process(tmp_path):
+    body = "await asyncio.sleep(0.2); return Response('in time')"
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, body))
+        fetch = asyncio.create_task(peer.fetch(asked()))
+        await until(lambda: peer.busy, "the request")
+        await peer.drain(20)
+        assert (await fetch).body == b"in time"
+        await peer.gone()
+
+    play(story)
+
+
+def test_draining_has_an_end(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, "await asyncio.sleep(600)"))
+        fetch = asyncio.create_task(peer.fetch(asked()))
+        await until(lambda: peer.busy, "the request")
+        await peer.drain(0.05)
+        with pytest.raises(LinkError):
+            await fetch
+
+    play(story)
+
+
+def test_a_runtime_takes_so_many_requests_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "FETCHES", 2)
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, "await asyncio.sleep(0.2); return Response('in time')"))
+        fetches = [asyncio.create_task(peer.fetch(asked())) for _ in range(2)]
+        await until(lambda: len(peer._fetches) == 2, "the requests")
+        with pytest.raises(LinkError, match="2 requests under way"):
+            await peer.fetch(asked())
+        assert [(await fetch).status for fetch in fetches] == [200, 200]
+
+    play(story)

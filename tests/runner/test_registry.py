@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.runner.stage import build, entry
+from wflow.errors import WorkflowNotFound
+from wflow.runner.registry import Registry
+
+
+def test_a_build_brings_its_workflows_with_their_limits():
+    registry = Registry()
+    registry.activate(build(entry("orders", limit=3), entry("returns"), version="v1", at=7))
+    orders, returns = registry.workflows()
+    assert (orders.name, orders.class_name, orders.binding, orders.concurrency) == (
+        "orders",
+        "Orders",
+        "ORDERS",
+        3,
+    )
+    assert (orders.script_name, orders.version, orders.created_at, orders.modified_at) == ("shop", "v1", 7, 7)
+    assert (returns.name, returns.concurrency) == ("returns", None)
+
+
+def test_a_new_version_changes_when_a_workflow_was_modified_and_not_when_it_was_made():
+    registry = Registry()
+    for number in (1, 2, 3):
+        registry.activate(build(entry("orders"), version=f"v{number}", at=number))
+    (orders,) = registry.workflows()
+    assert (orders.version, orders.created_at, orders.modified_at) == ("v3", 1, 3)
+    assert set(registry.builds) == {"v1", "v2", "v3"}
+    assert registry.current["shop"].version == "v3"
+
+
+def test_since_says_what_the_registry_cannot_know():
+    registry = Registry()
+    registry.activate(build(entry("orders"), entry("new"), version="v3", at=3), since={"orders": 1})
+    assert {one.name: one.created_at for one in registry.workflows()} == {"orders": 1, "new": 3}
+
+
+def test_a_workflow_that_is_no_longer_declared_can_be_looked_at_and_takes_nothing_new():
+    registry = Registry()
+    registry.activate(build(entry("orders", limit=2), entry("returns"), version="v1"))
+    registry.activate(build(entry("returns"), version="v2"))
+    assert [one.name for one in registry.workflows()] == ["orders", "returns"]
+    found = registry.find("orders")
+    assert found is not None
+    assert (found.version, found.concurrency) == ("v1", 2)
+    assert registry.workflow("orders") is found
+    assert (registry.owner("orders"), registry.owner("returns")) == (None, "shop")
+    with pytest.raises(WorkflowNotFound, match="'shop' no longer declares workflow 'orders'") as refused:
+        registry.declared("orders")
+    assert refused.value.hint is not None
+    registry.activate(build(entry("orders"), version="v3"))
+    assert registry.declared("orders").version == "v3"
+
+
+def test_a_retired_workflow_may_be_taken_over_by_another_worker():
+    registry = Registry()
+    registry.activate(build(entry("orders"), version="v1"))
+    registry.activate(build(version="v2"))
+    registry.activate(build(entry("orders"), version="m1", worker="market"))
+    assert registry.owner("orders") == "market"
+    registry.activate(build(version="v3"))
+    assert registry.owner("orders") == "market", "it is no longer the shop's to retire"
+
+
+def test_a_workflow_that_was_retired_before_the_start_can_be_added():
+    registry = Registry()
+    registry.activate(build(entry("returns"), version="v2"))
+    before = build(entry("orders"), version="v1", at=1).described
+    registry.retire(before, entry("orders", limit=5), since=1)
+    orders = registry.workflow("orders")
+    assert (orders.version, orders.concurrency, orders.created_at) == ("v1", 5, 1)
+    assert registry.owner("orders") is None
+
+
+def test_the_one_version_of_a_dev_session_has_only_what_its_code_has_now():
+    registry = Registry()
+    registry.activate(build(entry("orders"), entry("returns"), version="dev"))
+    registry.activate(build(entry("returns"), version="dev"))
+    assert [one.name for one in registry.workflows()] == ["returns"]
+    with pytest.raises(WorkflowNotFound, match="there is no workflow 'orders'"):
+        registry.workflow("orders")
+
+
+def test_a_dev_session_whose_worker_gets_another_name_has_one_worker():
+    registry = Registry()
+    registry.activate(build(entry("orders"), version="dev", worker="shop"))
+    registry.activate(build(entry("orders"), version="dev", worker="market"))
+    assert list(registry.current) == ["market"]
+    assert registry.workflow("orders").script_name == "market"
+
+
+def test_an_unknown_workflow_is_refused_with_the_names_there_are():
+    registry = Registry()
+    with pytest.raises(WorkflowNotFound) as refused:
+        registry.workflow("orders")
+    assert refused.value.hint == "there are: none"
+    registry.activate(build(entry("orders"), entry("returns"), version="v1"))
+    with pytest.raises(WorkflowNotFound) as refused:
+        registry.declared("order")
+    assert refused.value.hint == "there are: orders, returns"
