@@ -268,6 +268,8 @@ class Turn:
                 self._parked.add(key, decision)
                 self._alarm.set(self._parked.until())
                 self._home.began(self, key)
+            case Settle():
+                self._parked.remove(key)
         return decision
 
     def _begin(self, key: str, attempt: int, timeout_ms: int) -> None:
