@@ -286,11 +286,11 @@ def test_a_replaced_runtime_ends_its_step_hands_over_and_goes(tmp_path):
 def test_an_instance_moves_to_the_new_runtime_between_two_steps(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:
-            await on.create("counting", "c", {"steps": 60})
-            await until(lambda: len(on.effects) >= 5, "some steps")
-            before = await peer_of(on)
+            before = await on.runner.fleet.peer(VERSION)
             spare = await on.runner.fleet.spare(on.project)
             await spare.load(on.build())
+            await on.create("counting", "c", {"steps": 60})
+            await until(lambda: len(on.effects) >= 5, "some steps")
             on.runner.fleet.replace(VERSION, spare)
             await before.gone()
             assert await on.status("counting", "c") in {"running", "waiting"}, "it did not stay to the end"

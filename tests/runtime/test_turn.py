@@ -330,6 +330,31 @@ def test_whatever_a_workflow_is_made_of_crashes_change_nothing_that_is_kept(seed
     assert order.result == played.result
 
 
+def test_an_event_that_a_cancelled_wait_had_taken_goes_to_the_next_one():
+    async def run(event, ctx):
+        first = asyncio.create_task(ctx.wait_for_event("wait", "item"))
+        second = asyncio.create_task(ctx.wait_for_event("wait", "item"))
+        await ctx.do("go", number, 1)
+        first.cancel()
+        got = [(await second).payload]
+        await ctx.do("slow", asyncio.sleep, 0.01)
+        return [*got, (await ctx.wait_for_event("wait", "item")).payload]
+
+    async def script(stage):
+        acked, held = stage.outbox.acked, []
+        stage.outbox.acked = lambda batch, _: held.append(batch)
+        await stage.until(lambda: any(isinstance(fact, Settled) for fact in stage.facts))
+        stage.send("item", 1)
+        stage.outbox.acked = acked
+        await stage.until(lambda: held)
+        for batch in held:
+            acked(batch, [])
+        await stage.until(lambda: "slow-1" in stage.turn._attempts)
+        stage.send("item", 2)
+
+    assert play(run, script).result == [1, 2]
+
+
 def test_a_thousand_parallel_steps_are_one_rest_of_the_code_and_few_commits():
     async def run(event, ctx):
         return sum(await asyncio.gather(*(ctx.do("step", number, n) for n in range(1_000))))

@@ -72,7 +72,7 @@ def test_a_syntax_error_is_shown_with_file_and_line_and_the_old_code_goes_on(wor
 def test_what_sleeps_and_what_waits_goes_on_in_the_new_code(world: World):
     with world.dev() as session, session.api() as api:
         api.instances.create("patient", {}, id_="waits")
-        api.instances.create("patient", {"sleep": 1_500}, id_="sleeps")
+        api.instances.create("patient", {"sleep": 3_000}, id_="sleeps")
         for id_ in ("waits", "sleeps"):
             wait_for(lambda: status(api, id_) == "waiting", f"{id_} to wait")  # noqa: B023
         reload(world, session)

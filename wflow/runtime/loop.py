@@ -30,7 +30,7 @@ CALLBACKS: Final = 500_000
 """Callbacks in one run; code that wants more without ever awaiting a step spins for ever."""
 EVICTIONS: Final = 3
 """How often code may refuse to end before it is left where it is."""
-FAREWELLS: Final = 100
+REFUSALS: Final = 100
 """How often it may ask for a step meanwhile and be told no: enough for any cleanup, and not for ever."""
 
 
@@ -121,7 +121,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         self.now = now
         self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._made = 0
-        self._farewells = 0
+        self._refusals = 0
         self._ready: deque[Call] = deque()
         self._running = False
         self._hooks = sys.get_asyncgen_hooks()
@@ -168,10 +168,14 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         finally:
             self._exit(outer)
 
+    def may_refuse(self) -> bool:
+        """Tell whether code on its way out that asks for something may be told no once more."""
+        self._refusals += 1
+        return self._refusals <= REFUSALS
+
     async def farewell(self) -> object:
-        """End code that asks for something on its way out; code that goes on asking waits for ever."""
-        self._farewells += 1
-        if self._farewells <= FAREWELLS:
+        """Refuse what code asks for on its way out; code that goes on asking waits for ever."""
+        if self.may_refuse():
             raise asyncio.CancelledError
         return await self.create_future()
 

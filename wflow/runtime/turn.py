@@ -156,8 +156,8 @@ class Turn:
         Raises NonRetryableError at once when the code at hand is not this turn's.
         """
         elsewhere = asyncio._get_running_loop() is not self.loop  # noqa: SLF001 - the public one may raise
-        # Code that was evicted and is collected runs on no loop at all; it is dealt with below.
-        if elsewhere and self.state is not OVER:
+        # Code that was evicted and is being collected runs on no loop at all; it may not be told no for ever.
+        if elsewhere and (self.state is not OVER or self.loop.may_refuse()):
             raise NonRetryableError(
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
@@ -268,6 +268,8 @@ class Turn:
                 self._parked.add(key, decision)
                 self._alarm.set(self._parked.until())
                 self._home.began(self, key)
+            case Settle():
+                self._parked.remove(key)
         return decision
 
     def _begin(self, key: str, attempt: int, timeout_ms: int) -> None:
@@ -301,10 +303,9 @@ class Turn:
         for type_, count in new.items() if not self._home.draining else ():
             left = count
             for key in self._parked.awaiting(type_):
-                decision = self._decide(key)
-                if isinstance(decision, Settle):
-                    self._parked.remove(key)
-                    left -= isinstance(decision.outcome, Ok)
+                match self._decide(key):
+                    case Settle(Ok()):
+                        left -= 1
                 if not left:
                     break
 

@@ -77,7 +77,7 @@ def claim(db: sqlite3.Connection, wanted: Mapping[str, int], owner: str, now: in
             seq=row[7],
             has_events=bool(row[8]),
         )
-        for row in db.execute(sql.CLAIM, (owner, now, json.dumps(keys)))
+        for row in db.execute(sql.CLAIM, {"owner": owner, "now": now, "keys": json.dumps(keys)})
     }
     return [by_key[key] for key in keys]
 
@@ -120,7 +120,8 @@ def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, *, now
     ended = after in status.ENDED
     # Nobody holds it any more: unless it is to stay where it is, somebody must claim it and go on.
     wake_at = None if ended or after in (status.QUEUED, status.PAUSED) else now
-    db.execute(sql.MOVE, (after, now, ended, wake_at, key))
+    change = {"status": after, "now": now, "ended": ended, "wake_at": wake_at, "key": key}
+    db.execute(sql.MOVE, change)
     if ended:
         db.execute(sql.FORGET_EVENTS, (key,))
     (seq,) = db.execute(sql.LAST_SEQ, (key,)).fetchone()
@@ -166,7 +167,7 @@ def note(db: sqlite3.Connection, counters: Counters, lines: Sequence[tuple[int, 
 def trim(db: sqlite3.Connection, counters: Counters, *, before: int, keep: int, limit: int) -> int:
     """Delete old lines of no instance; their positions are never used again."""
     _mark(db, counters)
-    return db.execute(sql.TRIM, (before, keep, limit)).rowcount
+    return db.execute(sql.TRIM, {"before": before, "keep": keep, "limit": limit}).rowcount
 
 
 def write(db: sqlite3.Connection, changes: Sequence[Cell | Absent]) -> None:
@@ -213,7 +214,8 @@ def _change(db: sqlite3.Connection, change: Change) -> None:
             else:
                 db.execute(sql.REST, (after, wake_at, listed, at, key))
         case Ended(status=ended, output=output, failure=failure):
-            db.execute(sql.END, (ended, at, output, _kept(failure), key))
+            over = {"status": ended, "at": at, "output": output, "failure": _kept(failure), "key": key}
+            db.execute(sql.END, over)
             db.execute(sql.FORGET_EVENTS, (key,))
         case Held(failure=failure):
             db.execute(sql.HOLD, (status.PAUSED, at, _kept(failure), key))

@@ -169,7 +169,7 @@ class SqliteStore:
     ) -> list[Record]:
         """Read facts in commit order."""
         listed = json.dumps(list(tags)) if tags else None
-        wanted = (after, listed, workflow, instance, limit)
+        wanted = {"after": after, "tags": listed, "workflow": workflow, "id": instance, "limit": limit}
         rows = await self._read(lambda db: db.execute(sql.TAIL, wanted).fetchall())
         return [Record(*row) for row in rows]
 

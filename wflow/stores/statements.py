@@ -1,6 +1,7 @@
 """The SQL of every store, once, as named statements; a dialect replaces a statement by name.
 
-Lists of keys are passed as one JSON array, so that a statement is prepared once whatever their number.
+Parameters that a statement uses twice have names. Lists of keys are passed as one JSON array, so that a
+statement is prepared once whatever their number.
 """
 
 from __future__ import annotations
@@ -81,9 +82,9 @@ NEXT_QUEUED: Final = "SELECT key FROM instances WHERE workflow = ? AND status = 
 CLAIM: Final = """
     UPDATE instances
     SET status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END,
-        owner = ?1, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = ?2,
-        started_at = coalesce(started_at, ?2)
-    WHERE key IN (SELECT value FROM json_each(?3))
+        owner = :owner, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = :now,
+        started_at = coalesce(started_at, :now)
+    WHERE key IN (SELECT value FROM json_each(:keys))
     RETURNING key, epoch, workflow, id, version, created_at, params,
         coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
         EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key)
@@ -107,9 +108,9 @@ AWAITED: Final = """
 """
 END: Final = """
     UPDATE instances
-    SET status = ?1, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?2, ended_at = ?2,
-        output = ?3, failure = ?4
-    WHERE key = ?5
+    SET status = :status, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = :at, ended_at = :at,
+        output = :output, failure = :failure
+    WHERE key = :key
 """
 HOLD: Final = """
     UPDATE instances
@@ -123,9 +124,9 @@ RELEASE: Final = """
 RELEASE_ALL: Final = "UPDATE instances SET owner = NULL, wake_at = 0 WHERE owner IS NOT NULL"
 MOVE: Final = """
     UPDATE instances
-    SET status = ?1, owner = NULL, epoch = epoch + 1, wake_at = ?4, awaits = NULL, modified_at = ?2,
-        ended_at = CASE WHEN ?3 THEN ?2 END
-    WHERE key = ?5
+    SET status = :status, owner = NULL, epoch = epoch + 1, wake_at = :wake_at, awaits = NULL,
+        modified_at = :now, ended_at = CASE WHEN :ended THEN :now END
+    WHERE key = :key
 """
 LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
 STATE: Final = "SELECT status, owner, awaits FROM instances WHERE key = ?"
@@ -157,17 +158,19 @@ JOURNAL: Final = f"""
 """
 TAIL: Final = f"""
     SELECT {_RECORD} FROM records r LEFT JOIN instances i ON i.key = r.instance
-    WHERE r.position > ?1
-      AND (?2 IS NULL OR r.tag IN (SELECT value FROM json_each(?2)))
-      AND (?3 IS NULL OR i.workflow = ?3 OR r.instance IS NULL)
-      AND (?4 IS NULL OR i.id = ?4 OR r.instance IS NULL)
-    ORDER BY r.position LIMIT ?5
+    WHERE r.position > :after
+      AND (:tags IS NULL OR r.tag IN (SELECT value FROM json_each(:tags)))
+      AND (:workflow IS NULL OR i.workflow = :workflow OR r.instance IS NULL)
+      AND (:id IS NULL OR i.id = :id OR r.instance IS NULL)
+    ORDER BY r.position LIMIT :limit
 """
 TRIM: Final = """
     DELETE FROM records WHERE position IN (
         SELECT position FROM records WHERE instance IS NULL AND at < coalesce(
-            (SELECT max(at, ?1) FROM records WHERE instance IS NULL ORDER BY at DESC LIMIT 1 OFFSET ?2), ?1
-        ) ORDER BY at LIMIT ?3
+            (SELECT max(at, :before) FROM records WHERE instance IS NULL
+             ORDER BY at DESC LIMIT 1 OFFSET :keep),
+            :before
+        ) ORDER BY at LIMIT :limit
     )
 """
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"
