@@ -158,7 +158,7 @@ def _name(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """Give an exception's text, whatever its class does when it is asked; a long one is cut."""
     try:
-        return _readable(names.cut(str(error)))
+        return names.cut(_readable(str(error)))
     except Exception as wrong:  # noqa: BLE001 - its __str__ is the user's
         return f"(its text cannot be made: {type(wrong).__qualname__})"
 
@@ -170,7 +170,7 @@ def _readable(text: str) -> str:
 
 def _notes(error: BaseException) -> list[str]:
     found = vars(error).get("__notes__")
-    notes = [note for note in found if isinstance(note, str)] if isinstance(found, list) else []
+    notes = [_readable(note) for note in found if isinstance(note, str)] if isinstance(found, list) else []
     notes = [note for note in notes if not note.startswith(FIRST)][:NOTES]
     lengths = accumulate(map(len, notes))
     return [note for note, length in zip(notes, lengths, strict=True) if length <= names.LOG_LINE_CHARS]
