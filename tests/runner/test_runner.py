@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -169,5 +170,34 @@ def test_old_lines_of_workers_are_trimmed_and_idle_runtimes_ended_now_and_then(t
 
     async def kept(runner: Runner) -> bool:
         return 2 <= len(await runner.store.tail(0)) < 30
+
+    asyncio.run(story())
+
+
+def test_every_runtime_of_a_store_gives_text_the_same_hash_and_no_other_store_does(tmp_path):
+    async def seed(folder: Path) -> int:
+        runner = await Runner.open(f"sqlite://{folder}", folder / "versions")
+        try:
+            return runner.fleet.hash_seed
+        finally:
+            await runner.close()
+
+    async def story() -> None:
+        first = await seed(tmp_path / "a")
+        assert first == await seed(tmp_path / "a")
+        assert first != await seed(tmp_path / "b")
+
+    asyncio.run(story())
+
+
+def environment_of(pid: int | None) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
+
+
+def test_a_runtime_has_the_hash_seed_of_its_store(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            peer = await on.runner.fleet.peer(VERSION)
+            assert f"PYTHONHASHSEED={on.runner.fleet.hash_seed}" in environment_of(peer.pid)
 
     asyncio.run(story())

@@ -71,6 +71,7 @@ class Fleet:
         self._notes = notes
         self._releases = releases
         self._loop = asyncio.get_running_loop()
+        self.hash_seed = 0
         self._peers: dict[str, Peer] = {}
         self._starting: dict[str, asyncio.Task[Peer]] = {}
         self._deaths: dict[str, tuple[int, float]] = {}
@@ -108,7 +109,7 @@ class Fleet:
         peer = Peer(self)
         self._spares.add(peer)
         try:
-            await peer.start(folder)
+            await peer.start(folder, hash_seed=self.hash_seed)
         except BaseException:
             peer.kill()
             raise
@@ -305,7 +306,7 @@ class Fleet:
         build = await self._builds.build(version)
         peer = Peer(self)
         try:
-            await peer.start(build.folder)
+            await peer.start(build.folder, hash_seed=self.hash_seed)
             await peer.load(build)
         except BaseException as broken:
             peer.kill()

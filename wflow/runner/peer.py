@@ -95,11 +95,16 @@ class Peer:
         """The process id, once it is up."""
         return self._process.pid if self._process else None
 
-    async def start(self, folder: Path) -> None:
-        """Bring the process up, working in ``folder``, without any user code yet. Raises LinkError."""
+    async def start(self, folder: Path, *, hash_seed: int = 0) -> None:
+        """Bring the process up, working in ``folder``, without any user code yet. Raises LinkError.
+
+        Text has the same hash in all processes of one ``hash_seed``: a loop over a set in workflow code takes
+        the same order in the process that replays it.
+        """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment["PYTHONHASHSEED"] = str(hash_seed)
         command = [sys.executable, "-P", "-m", "wflow.runtime", str(theirs.fileno())]
         try:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - a few milliseconds, and asyncio's own would need a watcher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from wflow.runner.instances import Instances
 from wflow.runner.notes import Notes
 from wflow.runner.registry import Registry
 from wflow.runner.versions import Versions
+from wflow.stores.store import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,6 +40,9 @@ LINES: Final = 1_000_000
 """How many of them are kept at the most."""
 TRIMMED: Final = 5_000
 """How many are deleted at once."""
+SETTINGS: Final = "settings"
+HASH_SEED: Final = "hash-seed"
+"""The cell that keeps the hash seed of the runtimes."""
 RAISED: Final = "x-wflow-error"
 """The header by which a runtime says that the body is the traceback of what `fetch` raised."""
 SORRY: Final = b"The Worker failed to answer; its log says why.\n"
@@ -74,6 +79,7 @@ class Runner:
         try:
             runner = cls(store, folder, await store.position(), tells=tells)
             await runner._versions.restore(runner.now())
+            runner.fleet.hash_seed = await _hash_seed(store, runner.now())
         except BaseException:
             await store.close()
             raise
@@ -222,3 +228,13 @@ class Runner:
         gone = TRIMMED
         while gone == TRIMMED:
             gone = await self.store.expire(now=self.now(), limit=TRIMMED)
+
+
+async def _hash_seed(store: Store, now: int) -> int:
+    """Give the hash seed of all runtimes of a store, for ever the same; drawn, so that nobody guesses it."""
+    kept = await store.read(SETTINGS, [HASH_SEED], now=now)
+    if HASH_SEED not in kept:
+        drawn = secrets.randbelow(2**32 - 1) + 1
+        await store.write([Cell(space=SETTINGS, key=HASH_SEED, value=str(drawn).encode())])
+        return drawn
+    return int(kept[HASH_SEED].value)
