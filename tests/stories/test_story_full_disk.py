@@ -28,7 +28,7 @@ def test_a_full_disk_stops_the_work_and_loses_nothing(world: World):
         statuses = [create(api, f"late-{number}") for number in range(LATE)]
         assert max(statuses) >= 500
         wait_for(lambda: "[wflow:error]" in session.err or "disk" in session.err, "the news")
-        # A runtime that could not keep its steps is being replaced: who asks it as it goes is told to come again.
+        # A runtime that could not keep its steps is being replaced: meanwhile one is told to come again.
         wait_for(lambda: session.ask("GET", "/version").text == "one", "an answer that needs no disk")
         let_files_grow(session, UNLIMITED)
         expected = INSTANCES + statuses.count(200)
