@@ -184,9 +184,11 @@ class Peer:
             self._process.kill()
 
     async def gone(self) -> None:
-        """Wait until the process has ended; after `kill` that does not take long."""
+        """Wait until the process has ended and the link is let go; after `kill` that does not take long."""
         if self._process is not None:
             await self._over.wait()
+            self._cut()
+            await asyncio.sleep(0)  # the transport closes its socket with the loop's next pass
 
     async def _within(self, future: asyncio.Future[None], what: str) -> None:
         try:
