@@ -310,6 +310,7 @@ class Fleet:
             await peer.load(build)
         except BaseException as broken:
             peer.kill()
+            await peer.gone()
             known = self.current(version)
             if known is not None and isinstance(broken, WflowError):
                 return known
@@ -319,6 +320,7 @@ class Fleet:
         known = self.current(version)
         if known is not None:
             peer.kill()
+            await peer.gone()
             return known
         self._peers[version] = peer
         return peer

@@ -143,7 +143,8 @@ class Runner:
             worker, bundle, digest=digest, message=message, author=author, now=self.now()
         )
         self.admission.wake()
-        self.fleet.warm(version.id)
+        if self._tasks:
+            self.fleet.warm(version.id)
         return version
 
     async def versions(self, worker: str) -> Sequence[Version]:
