@@ -16,7 +16,9 @@
     │   ├── WorkflowNotFound
     │   ├── InstanceNotFound
     │   ├── InstanceExists
-    │   ├── InstanceEnded          the instance is over; nothing more can be asked of it
+    │   ├── WrongMove              the instance's status does not allow that
+    │   │   └── InstanceEnded      the instance is over; nothing more can be asked of it
+    │   ├── InstanceTerminated     the result of an instance is asked for that was terminated
     │   ├── TooLarge               over a limit; the message has the number
     │   └── TooMany                a queue or a page is full; try again later
     ├── LoadError                  the user's code cannot be imported; .trace is theirs
@@ -34,6 +36,9 @@ The errors that live in the user's world are exported from ``wflow`` itself:
     │   ├── UnserializableError    a value that cannot be kept (also a TypeError)
     │   └── MismatchError          a value does not fit its declared type (also a TypeError)
     ├── WorkflowTimeoutError       an attempt or a wait ran out of time (also a TimeoutError)
+    ├── StepInterrupted            an attempt died with its process, and must not be made again
+    ├── MapFailed                  too many items of a `ctx.map` failed; .failed, .errors
+    ├── RollbackMissing            a step was given a rollback that the code has no more
     ├── StepFailed                 a step's error whose class cannot be imported; .original names it
     ├── NonDeterminismError        the code asks for something the journal contradicts
     └── WorkflowInternalError      wflow's own failure inside an instance
@@ -43,13 +48,19 @@ The errors that live in the user's world are exported from ``wflow`` itself:
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Self
 
 
 class WflowError(Exception):
     """What happened, and what the person can do about it."""
 
     code: ClassVar[int] = 10001
+    retryable: ClassVar[bool] = False
+    """Whether the same may go well a little later, as Cloudflare's errors say it."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         """Keep ``message`` (one sentence, no final dot needed) and an optional ``hint``."""
@@ -145,10 +156,20 @@ class InstanceExists(Refused):
     code = 10405
 
 
-class InstanceEnded(Refused):
-    """The instance is on a finite state."""
+class WrongMove(Refused):
+    """The instance's status does not allow what was asked; the message begins with Cloudflare's code."""
 
     code = 10402
+
+
+class InstanceEnded(WrongMove):
+    """The instance is on a finite state."""
+
+
+class InstanceTerminated(Refused):
+    """The instance was terminated, so that it has no result."""
+
+    code = 19003
 
 
 class TooLarge(Refused):
@@ -161,6 +182,7 @@ class TooMany(Refused):
     """The runner is at a ceiling for now."""
 
     code = 10429
+    retryable = True
 
 
 class LoadError(WflowError):
@@ -213,6 +235,17 @@ class WorkflowTimeoutError(TimeoutError):
     """An attempt or a wait for an event ran out of time."""
 
 
+class StepInterrupted(Exception):
+    """An attempt was cut off and nobody knows how far it came; it is not made again of itself.
+
+    Raised for a step with ``at_most_once``, and for one whose process died five times under it.
+    """
+
+
+class RollbackMissing(Exception):
+    """A step that is to be undone was given a rollback, and the code at hand gives it none."""
+
+
 class StepFailed(Exception):
     """A step failed with an error whose class cannot be brought back; ``original`` names it."""
 
@@ -220,6 +253,35 @@ class StepFailed(Exception):
         """Keep the message and the name of the class that was raised."""
         super().__init__(message)
         self.original = original
+
+
+class MapFailed(ExceptionGroup[Exception]):
+    """Too many items of a `ctx.map` failed; the message names the one that failed first, as does the cause.
+
+    It is the group of all their errors: ``failed`` has the indices of these items, in item order, ``errors``
+    their errors by index. One that was kept, as an instance's failure, holds the first few of many errors.
+    """
+
+    failed: Sequence[int] = ()
+
+    def __new__(cls, message: str, errors: Mapping[int, Exception]) -> Self:
+        """Take at least one error, each under the index of its item."""
+        failed = sorted(errors)
+        made = super().__new__(cls, message, [errors[index] for index in failed])
+        made.failed = failed
+        return made
+
+    @property
+    def errors(self) -> dict[int, Exception]:
+        """The error of each item that failed."""
+        return dict(zip(self.failed, self.exceptions, strict=False))
+
+    def derive(self, errors: Sequence[Exception], /) -> ExceptionGroup[Exception]:  # type: ignore[override]
+        """Give a plain group, for a part that `except*` takes out of it."""
+        return ExceptionGroup(self.message, errors)
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class UnserializableError(NonRetryableError, TypeError):

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 from wflow.engine import facts
 from wflow.engine.decisions import Decision, Run
-from wflow.engine.facts import Received
+from wflow.engine.facts import Moved, Received
 from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Failure, Ok
+from wflow.engine.seen import Asked, Seen, Undo
+from wflow.engine.status import PAUSED, QUEUED
 
 if TYPE_CHECKING:
     from wflow.engine.facts import Fact
     from wflow.engine.outcome import Outcome
     from wflow.engine.steps import Step
 
+LATER = 10**9
 OK = Ok(b"\x01")
 BOOM = Err(Failure("Boom", "it went off"))
 LAST_STRAW = Err(Failure("NonRetryableError", "never again", retryable=False))
@@ -67,18 +70,35 @@ class Play:
         self._keep()
         return self
 
+    def says(self, delay_ms: int) -> Play:
+        """Let the attempt fail, and the step's delay function say how long to wait."""
+        self._machine.report(self._key, BOOM, self.now, delay_ms)
+        self._keep()
+        return self
+
     def crash(self, step: Step | None = None) -> Play:
-        """Kill the process and start another one, perhaps with other code, on what is in the journal."""
+        """End the process and start another one, perhaps with other code, on what is in the journal."""
         self._step = step or self._step
         self._begin()
         return self
+
+    def dies(self, step: Step | None = None) -> Play:
+        """As `crash`, but the step is to blame for it."""
+        self._step = step or self._step
+        self._begin(died=True)
+        return self
+
+    def paused(self, since: int, until: int) -> Play:
+        """Let the instance be paused for a while; then it goes on from its journal."""
+        self.journal += [Moved(PAUSED, since), Moved(QUEUED, until)]
+        return self.at(until).crash()
 
     def told(self) -> list[str]:
         """Name the facts in the journal."""
         return [type(fact).__name__ for fact in self.journal]
 
-    def _begin(self) -> None:
-        self._machine = Machine(self.journal, seq=len(self.journal))
+    def _begin(self, *, died: bool = False) -> None:
+        self._machine = Machine(self.journal, seq=len(self.journal), died=died)
         self._key = self._machine.open(self._step, self.now)
 
     def _keep(self) -> None:
@@ -86,6 +106,33 @@ class Play:
         self.journal += [facts.decode(facts.encode(fact)) for fact in self._machine.take()]
 
 
+def again(*journal: Fact, died: bool = False, **limits: int) -> Machine:
+    """Start another process on a journal, as it comes back from disk."""
+    kept = [facts.decode(facts.encode(fact)) for fact in journal]
+    return Machine(kept, seq=len(kept), died=died, **limits)
+
+
+def heard(machine: Machine, durable: int = LATER) -> list[str]:
+    """Name what the code hears of in one go: keys of steps, types of requests, and that it is undone."""
+    told = []
+    while (news := machine.next(durable)) is not None:
+        match news:
+            case Seen(key):
+                told.append(key)
+            case Asked(type_):
+                told.append(type_)
+            case Undo():
+                told.append("undo")
+    return told
+
+
+def done(machine: Machine, key: str, now: int = 0) -> None:
+    """Let a step's first attempt succeed."""
+    assert isinstance(machine.decide(key, now), Run)
+    machine.begin(key, 1, now)
+    machine.report(key, OK, now)
+
+
 def event(number: int, type_: str = "paid", *, at: int = 0) -> Received:
     """Make an event; its payload is its number."""
-    return Received(number, type_, bytes([number]), at, at)
+    return Received(number, type_, b"%d" % number, at, at)

@@ -19,13 +19,15 @@ FAILURE = st.recursive(
 )
 OUTCOME = st.builds(Ok, RAW) | st.builds(Err, FAILURE)
 FACT = st.one_of(
-    st.builds(facts.Opened, TEXT, TEXT, NUMBER, RAW, DETAIL),
+    st.builds(facts.Opened, TEXT, TEXT, NUMBER, RAW, DETAIL, NUMBER),
     st.builds(facts.Tried, TEXT, NUMBER, NUMBER),
     st.builds(facts.Failed, TEXT, NUMBER, NUMBER, NUMBER, FAILURE, st.none() | NUMBER),
-    st.builds(facts.Settled, TEXT, TEXT, NUMBER, OUTCOME, RAW, event=st.none() | NUMBER, detail=DETAIL),
-    st.builds(facts.Received, NUMBER, TEXT, RAW, NUMBER, NUMBER),
+    st.builds(
+        facts.Settled, TEXT, TEXT, NUMBER, OUTCOME, RAW, event=st.none() | NUMBER, detail=DETAIL, order=NUMBER
+    ),
+    st.builds(facts.Received, NUMBER, TEXT, RAW, NUMBER, NUMBER, NUMBER),
     st.builds(facts.Moved, TEXT, NUMBER, st.none() | RAW, st.none() | FAILURE, DETAIL),
-    st.builds(facts.Logged, TEXT, TEXT, NUMBER, DETAIL, TEXT, TEXT),
+    st.builds(facts.Logged, TEXT, TEXT, NUMBER, DETAIL, TEXT, TEXT, NUMBER),
 )
 
 
@@ -42,6 +44,8 @@ def test_a_fact_begins_with_its_tag(fact):
 def test_a_fact_from_before_its_newer_fields_has_their_defaults():
     old = msgspec.msgpack.encode([facts.SETTLED, "charge-1", "do", 5, [0, b"\x01"]])
     assert facts.decode(old) == facts.Settled("charge-1", "do", 5, Ok(b"\x01"))
+    old = msgspec.msgpack.encode([facts.RECEIVED, 7, "paid", b"\x01", 5, 6])
+    assert facts.decode(old) == facts.Received(7, "paid", b"\x01", 5, 6)
 
 
 def test_fields_of_a_newer_wflow_are_passed_over():

@@ -1,86 +1,24 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter, deque
 
 import pytest
 
-from tests.engine.play import BOOM, LAST_STRAW, OK, event
+from tests.engine.play import BOOM, LAST_STRAW, LATER, OK, again, done, event, heard
 from wflow.engine.decisions import Park, Run, Settle
-from wflow.engine.facts import (
-    Fact,
-    Failed,
-    Logged,
-    Moved,
-    Opened,
-    Received,
-    Settled,
-    Tried,
-    decode,
-    encode,
-)
-from wflow.engine.machine import Machine, Seen
+from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.machine import Machine
 from wflow.engine.outcome import FULL, Err, Ok
 from wflow.engine.retry import Retry
+from wflow.engine.seen import Seen
 from wflow.engine.steps.do import Do
+from wflow.engine.steps.poll import Poll
+from wflow.engine.steps.rollback import Rollback
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
-from wflow.errors import NonDeterminismError, TooMany
+from wflow.errors import NonDeterminismError
 
-if TYPE_CHECKING:
-    from wflow.engine.steps import Step
-
-LATER = 10**9
 PAID = WaitForEvent("wait", "paid", LATER)
-
-
-def again(*machines_facts: Fact, step_limit: int = 10_000) -> Machine:
-    """Start another process on a journal, as it comes back from disk."""
-    journal = [decode(encode(fact)) for fact in machines_facts]
-    return Machine(journal, seq=len(journal), step_limit=step_limit)
-
-
-def seen(machine: Machine, durable: int = LATER) -> list[str]:
-    """Name the outcomes that the code sees in one go."""
-    keys = []
-    while (outcome := machine.next(durable)) is not None:
-        keys.append(outcome.key)
-    return keys
-
-
-def done(machine: Machine, key: str, now: int = 0) -> None:
-    """Let a step's first attempt succeed."""
-    assert isinstance(machine.decide(key, now), Run)
-    machine.begin(key, 1, now)
-    machine.report(key, OK, now)
-
-
-# -- identity ---------------------------------------------------------------------------------------------
-
-
-def test_a_step_is_known_by_its_name_and_the_visit():
-    machine = Machine()
-    steps: list[Step] = [
-        *(Do("charge"), Do("charge"), Sleep("charge")),
-        *(Do("refund"), Do("charge-1"), Do("charge")),
-    ]
-    assert [machine.open(step, 0) for step in steps] == [
-        "charge-1",
-        "charge-2",
-        "charge-3",
-        "refund-1",
-        "charge-1-1",
-        "charge-4",
-    ]
-
-
-def test_visits_count_the_same_in_a_replay():
-    first = Machine()
-    for _ in range(2):
-        done(first, first.open(Do("charge"), 0))
-    replay = again(*first.take())
-    assert [replay.open(Do("charge"), 0) for _ in range(3)] == ["charge-1", "charge-2", "charge-3"]
-    assert seen(replay) == ["charge-1", "charge-2"]
-    assert replay.undecided() == ["charge-3"]
 
 
 # -- the order of things ----------------------------------------------------------------------------------
@@ -93,11 +31,11 @@ def test_outcomes_are_seen_in_journal_order_each_when_it_is_durable():
     for key in ("b-1", "c-1", "a-1"):
         done(machine, key, 5)
     assert len(machine.take()) == machine.seq == 3
-    assert seen(machine, 0) == []
+    assert heard(machine, 0) == []
     assert machine.awaiting
     assert machine.next(1) == Seen("b-1", OK, 5)
-    assert seen(machine, 1) == []
-    assert seen(machine, 3) == ["c-1", "a-1"]
+    assert heard(machine, 1) == []
+    assert heard(machine, 3) == ["c-1", "a-1"]
     assert not machine.awaiting
 
 
@@ -111,7 +49,7 @@ def test_a_replay_gives_the_outcomes_in_the_same_order():
     assert replay.replaying
     for name in "abc":
         replay.open(Do(name), 0)
-    assert seen(replay) == ["b-1", "c-1", "a-1"]
+    assert heard(replay) == ["b-1", "c-1", "a-1"]
     assert (replay.replaying, replay.take(), replay.seq, replay.undecided()) == (False, [], 3, [])
 
 
@@ -121,7 +59,7 @@ def test_new_facts_are_numbered_on_from_the_journal():
     replay = again(*first.take())
     replay.open(Do("a"), 0)
     replay.open(Do("b"), 0)
-    assert seen(replay) == ["a-1"]
+    assert heard(replay) == ["a-1"]
     done(replay, "b-1")
     assert replay.seq == 2
     assert replay.next(1) is None
@@ -152,7 +90,7 @@ def test_a_step_that_is_over_hears_of_no_other_end():
     done(machine, key)
     machine.report(key, BOOM, 1)
     assert len(machine.take()) == 1
-    assert seen(machine) == [key]
+    assert heard(machine) == [key]
     machine.report(key, BOOM, 2)
     assert machine.take() == []
 
@@ -176,9 +114,9 @@ def test_what_begins_is_told_once_and_only_when_it_lasts():
     machine.begin("a-1", 1, 3)
     machine.announce(["a-1", "nap-1", "b-1", "unknown-1"])
     assert machine.take() == [
-        Opened("a-1", "do", 0),
+        Opened("a-1", "do", 0, order=1),
         Tried("a-1", 1, 3),
-        Opened("nap-1", "sleep", 0, b"", {"duration": LATER}),
+        Opened("nap-1", "sleep", 0, b"", {"duration": LATER}, 2),
     ]
     machine.announce(["a-1", "nap-1", "b-1"])
     assert machine.take() == []
@@ -198,7 +136,7 @@ def test_what_the_journal_tells_of_a_beginning_is_not_told_again():
     replay.announce(["a-1"])
     assert replay.take() == [Tried("a-1", 2, 8)]
     replay.report("a-1", OK, 9)
-    assert replay.take() == [Settled("a-1", "do", 9, OK, b"", 0, 2, 8)]
+    assert replay.take() == [Settled("a-1", "do", 9, OK, b"", 0, 2, 8, order=1)]
 
 
 def test_a_failure_that_may_not_be_retried_is_told_without_a_time():
@@ -213,95 +151,6 @@ def test_a_failure_that_may_not_be_retried_is_told_without_a_time():
         (1, 1, 2, 72),
         (2, 72, 73, None),
     ]
-
-
-# -- events -----------------------------------------------------------------------------------------------
-
-
-def test_events_of_a_type_are_first_in_first_out():
-    machine = Machine()
-    for number, type_ in ((1, "paid"), (2, "shipped"), (3, "paid")):
-        assert machine.receive(event(number, type_))
-    taken = []
-    for name in ("a", "b"):
-        key = machine.open(WaitForEvent(name, "paid"), 0)
-        machine.decide(key, 0)
-        taken += [outcome.event for outcome in [machine.next(LATER)] if outcome is not None]
-    assert taken == [event(1), event(3)]
-
-
-def test_a_delivery_that_comes_twice_is_received_once():
-    machine = Machine()
-    assert machine.receive(event(1))
-    assert not machine.receive(event(1))
-    replay = again(*machine.take())
-    assert not replay.receive(event(1))
-    replay.open(PAID, 0)
-    replay.decide("wait-1", 0)
-    assert replay.next(LATER) == Seen("wait-1", Ok(), 0, event(1))
-    assert not replay.receive(event(1))
-
-
-@pytest.mark.parametrize("order", [("a-1", "b-1"), ("b-1", "a-1")])
-def test_of_two_waiters_the_first_opened_is_served_first_whoever_is_asked_first(order):
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid", LATER), 0)
-    machine.open(WaitForEvent("b", "paid", 5), 0)
-    machine.receive(event(1))
-    decisions = {key: machine.decide(key, 1) for key in order}
-    assert decisions == {"a-1": Settle(Ok()), "b-1": Park(5, "paid")}
-    machine.receive(event(2))
-    assert machine.decide("b-1", 2) == Settle(Ok())
-
-
-def test_each_of_two_waiters_has_its_event_when_both_are_there():
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid"), 0)
-    machine.open(WaitForEvent("b", "paid"), 0)
-    machine.receive(event(1))
-    machine.receive(event(2))
-    machine.decide("b-1", 0)
-    machine.decide("a-1", 0)
-    assert [(fact.key, fact.event) for fact in machine.take() if isinstance(fact, Settled)] == [
-        ("b-1", 2),
-        ("a-1", 1),
-    ]
-
-
-def test_a_waiter_that_timed_out_swallows_nothing():
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid", 10), 0)
-    machine.open(WaitForEvent("b", "paid", LATER), 0)
-    machine.receive(event(1, at=11))
-    assert machine.decide("b-1", 12) == Settle(Ok())
-    assert machine.decide("a-1", 12) != Settle(Ok())
-    told = {fact.key: fact.event for fact in machine.take() if isinstance(fact, Settled)}
-    assert told == {"a-1": None, "b-1": 1}
-
-
-def test_an_event_after_a_timeout_goes_to_the_next_wait_also_after_a_restart():
-    machine = Machine()
-    machine.open(WaitForEvent("wait", "paid", 10), 0)
-    machine.receive(event(1, at=11))
-    machine.decide("wait-1", 12)
-    replay = again(*machine.take())
-    replay.open(WaitForEvent("wait", "paid", 10), 0)
-    assert seen(replay) == ["wait-1"]
-    replay.open(WaitForEvent("wait", "paid", LATER), 13)
-    replay.decide("wait-2", 13)
-    assert replay.next(LATER) == Seen("wait-2", Ok(), 13, event(1, at=11))
-
-
-def test_an_event_is_consumed_once_also_after_a_restart():
-    machine = Machine()
-    machine.receive(event(1))
-    machine.open(PAID, 0)
-    machine.decide("wait-1", 0)
-    replay = again(*machine.take())
-    replay.open(PAID, 0)
-    replay.open(PAID, 0)
-    assert replay.next(LATER) == Seen("wait-1", Ok(), 0, event(1))
-    assert replay.decide("wait-2", 0) == Park(LATER, "paid")
 
 
 # -- steps that the code gives up -------------------------------------------------------------------------
@@ -340,21 +189,21 @@ def test_a_timer_that_was_told_and_closed_asks_for_nothing_in_a_replay():
     machine.open(Sleep("timer", 10), 0)
     machine.announce(["timer-1"])
     done(machine, "work-1", 5)
-    assert seen(machine) == ["work-1"]
+    assert heard(machine) == ["work-1"]
     machine.close("timer-1")
     machine.announce(["timer-1"])
     replay = again(*machine.take())
     replay.open(Do("work"), 0)
     replay.open(Sleep("timer", 10), 0)
-    assert seen(replay, 2) == ["work-1"]
+    assert heard(replay, 2) == ["work-1"]
     replay.close("timer-1")
-    assert (seen(replay), replay.undecided(), replay.take()) == ([], [], [])
+    assert (heard(replay), replay.undecided(), replay.take()) == ([], [], [])
 
 
 def test_closing_what_is_over_or_unknown_does_nothing():
     machine = Machine()
     done(machine, machine.open(Do("a"), 0))
-    assert seen(machine) == ["a-1"]
+    assert heard(machine) == ["a-1"]
     machine.close("a-1")
     machine.close("never-1")
     assert len(machine.take()) == 1
@@ -367,78 +216,6 @@ def test_an_attempt_of_a_closed_step_ends_unheard():
     machine.close("a-1")
     machine.report("a-1", OK, 1)
     assert machine.take() == []
-
-
-def test_a_closed_wait_leaves_its_place_to_the_next():
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid"), 0)
-    machine.open(WaitForEvent("b", "paid"), 0)
-    machine.close("a-1")
-    machine.receive(event(1))
-    assert machine.decide("b-1", 0) == Settle(Ok())
-
-
-def race_lost_by_a_wait() -> Machine:
-    """A timer and an event come at once, the timer first: the code sees it, and gives the wait up."""
-    machine = Machine()
-    machine.open(Sleep("timer", 10), 0)
-    machine.open(PAID, 0)
-    machine.receive(event(1, at=9))
-    machine.receive(event(2, at=9))
-    machine.decide("timer-1", 10)
-    machine.decide("wait-1", 10)
-    assert machine.next(LATER) == Seen("timer-1", Ok(), 10)
-    machine.close("wait-1")
-    assert machine.next(LATER) is None
-    return machine
-
-
-def test_an_event_that_a_closed_wait_had_taken_goes_to_the_next_wait():
-    machine = race_lost_by_a_wait()
-    for number in (1, 2):
-        key = machine.open(PAID, 20)
-        machine.decide(key, 20)
-        assert machine.next(LATER) == Seen(key, Ok(), 20, event(number, at=9))
-
-
-def test_an_event_that_a_closed_wait_had_taken_is_given_once_in_a_replay():
-    first = race_lost_by_a_wait()
-    first.decide(first.open(PAID, 20), 20)
-    replay = again(*first.take())
-    replay.open(Sleep("timer", 10), 0)
-    replay.open(PAID, 0)
-    assert replay.next(LATER) == Seen("timer-1", Ok(), 10)
-    replay.close("wait-1")
-    replay.open(PAID, 20)
-    assert replay.next(LATER) == Seen("wait-2", Ok(), 20, event(1, at=9))
-    assert replay.next(LATER) is None
-    replay.decide(replay.open(PAID, 30), 30)
-    assert replay.next(LATER) == Seen("wait-3", Ok(), 30, event(2, at=9))
-
-
-def test_a_wait_that_is_parked_already_is_asked_again_when_an_event_is_given_back():
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid"), 0)
-    machine.open(WaitForEvent("b", "paid"), 0)
-    assert machine.undecided() == ["a-1", "b-1"]
-    machine.receive(event(1))
-    machine.decide("a-1", 0)
-    assert machine.decide("b-1", 0) == Park(24 * 60 * 60 * 1000, "paid")
-    machine.close("a-1")
-    assert machine.undecided() == ["b-1"]
-    assert machine.decide("b-1", 1) == Settle(Ok())
-
-
-def test_a_wait_that_was_served_since_is_not_asked_again():
-    machine = Machine()
-    machine.open(WaitForEvent("a", "paid"), 0)
-    machine.open(WaitForEvent("b", "paid"), 0)
-    machine.undecided()
-    machine.receive(event(1))
-    machine.decide("a-1", 0)
-    machine.close("a-1")
-    machine.decide("b-1", 1)
-    assert machine.undecided() == []
 
 
 # -- the log ----------------------------------------------------------------------------------------------
@@ -464,28 +241,6 @@ def test_a_line_that_is_not_workflow_codes_hides_none_of_its_lines():
     assert not replay.log(Logged("info", "one", 2))
     assert replay.log(Logged("info", "in a step", 2, source="step"))
     assert replay.log(Logged("info", "two", 2))
-
-
-# -- limits -----------------------------------------------------------------------------------------------
-
-
-def test_a_step_over_the_limit_is_refused_and_sleeps_and_waits_do_not_count():
-    machine = Machine(step_limit=2)
-    for step in (Do("a"), Sleep("nap"), PAID, Do("a"), Sleep("nap")):
-        machine.open(step, 0)
-    with pytest.raises(TooMany, match="The limit of 2 steps has been reached") as refused:
-        machine.open(Do("a"), 0)
-    assert refused.value.hint is not None
-    assert machine.open(Sleep("a"), 0) == "a-3"
-
-
-def test_the_limit_counts_the_steps_of_a_replay_too():
-    first = Machine()
-    done(first, first.open(Do("a"), 0))
-    replay = again(*first.take(), step_limit=1)
-    replay.open(Do("a"), 0)
-    with pytest.raises(TooMany):
-        replay.open(Do("b"), 0)
 
 
 # -- the end ----------------------------------------------------------------------------------------------
@@ -583,7 +338,7 @@ def test_a_step_under_way_may_be_asked_for_late_in_the_replay():
 def test_steps_that_are_new_in_the_code_may_come_at_the_end():
     machine = again(*journal_of_one_step())
     machine.open(Do("charge"), 0)
-    assert seen(machine) == ["charge-1"]
+    assert heard(machine) == ["charge-1"]
     machine.open(Do("new"), 0)
     assert machine.next(LATER) is None
     assert machine.undecided() == ["new-1"]
@@ -637,3 +392,126 @@ def test_what_an_instance_keeps_is_counted_over_its_lives():
 def test_a_step_that_is_over_is_told_what_it_was_told():
     machine = Machine(state_bytes=0)
     assert machine.report("a-1", OK, 1) is OK
+
+
+# -- what is told of a step that is open ------------------------------------------------------------------
+
+
+def test_a_step_is_told_with_the_settings_that_hold_for_it():
+    machine = again(Opened("a-1", "do", 0, detail=Do("a", Retry(limit=1)).describe(), order=1))
+    for name in "ab":
+        machine.open(Do(name, Retry(limit=2)), 0)
+    assert [machine.step(key) for key in ("a-1", "b-1")] == [Do("a", Retry(limit=1)), Do("b", Retry(limit=2))]
+
+
+@pytest.mark.parametrize(
+    "step", [Do("a", Retry(limit=1, delay_ms=0)), Rollback("a-1", Retry(limit=1, delay_ms=0))]
+)
+def test_the_last_attempt_is_the_one_after_which_the_policy_allows_none(step):
+    machine = Machine()
+    key = machine.open(step, 0)
+    last = []
+    for attempt in (1, 2):
+        assert machine.decide(key, 0) == Run(attempt, 600_000)
+        machine.begin(key, attempt, 0)
+        last.append(machine.last(key))
+        machine.report(key, BOOM, 0)
+    assert last == [False, True]
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_an_attempt_that_was_cut_off_counts_for_the_last_one_only_at_most_once(once):
+    first = Machine()
+    step = Do("a", Retry(limit=1, delay_ms=0), at_most_once=once)
+    first.open(step, 0)
+    first.begin("a-1", 1, 0)
+    first.announce(["a-1"])
+    machine = again(*first.take(), died=True)
+    machine.open(step, 0)
+    assert machine.decide("a-1", 0) == Run(2, 600_000)
+    assert machine.last("a-1") is once
+
+
+def test_a_poll_has_no_last_attempt():
+    machine = Machine()
+    machine.open(Poll("ready", 1_000, 60_000, Retry(limit=0)), 0)
+    assert not machine.last("ready-1")
+
+
+def test_a_step_knows_how_often_the_instance_was_restarted_before_it_opened():
+    restart = Moved("queued", 0, detail={"restart": True})
+    resumed = Moved("queued", 0, detail={"by": "hand"})
+    machine = again(Opened("a-1", "do", 0), restart, Opened("b-1", "do", 0), resumed, restart)
+    for name in "abc":
+        machine.open(Do(name), 0)
+    assert [machine.generation(key) for key in ("a-1", "b-1", "c-1")] == [0, 1, 2]
+
+
+def test_calls_that_have_no_outcome_are_unfinished_in_the_order_in_which_they_were_asked_for():
+    machine = Machine()
+    for step in (Do("a"), Sleep("nap"), Do("b"), PAID, Do("c"), Poll("ready", 1_000, 60_000)):
+        machine.open(step, 0)
+    done(machine, "a-1")
+    machine.begin("c-1", 1, 0)
+    assert machine.unfinished() == ["b-1", "c-1"]
+    machine.close("b-1")
+    assert machine.unfinished() == ["c-1"]
+
+
+# -- growth -----------------------------------------------------------------------------------------------
+
+
+def weight(machine: Machine) -> int:
+    """Count what a machine holds, in all that it is made of."""
+    parts: dict[int, object] = {}
+    left: list[object] = [machine]
+    while left:
+        part = left.pop()
+        if id(part) not in parts:
+            parts[id(part)] = part
+            left += vars(part).values() if type(part).__module__.startswith("wflow.engine.") else []
+    return sum(len(part) for part in parts.values() if isinstance(part, (dict, list, set, deque, Counter)))
+
+
+def play_round(machine: Machine, number: int) -> None:
+    """Do all kinds of steps once, as a long-lived code does."""
+    timer = machine.open(Sleep("timer", 10), 0)
+    call = machine.open(Do("a", undoable=True), 0)
+    done(machine, call)
+    machine.announce([timer])
+    machine.decide(timer, 10)
+    machine.receive(event(number, f"child-{number}"))
+    assert machine.next(LATER) == Seen(call, OK, 0)
+    machine.close(timer)
+    lost, won = (machine.open(WaitForEvent(name, f"child-{number}"), 0) for name in ("lost", "won"))
+    machine.decide(lost, 0)
+    machine.close(lost)
+    for key in machine.undecided():
+        machine.decide(key, 0)
+    assert machine.next(LATER) == Seen(won, Ok(), 0, event(number, f"child-{number}"))
+    machine.log(Logged("info", "again", 0))
+    assert machine.next(LATER) is None
+
+
+def test_ten_thousand_steps_leave_nothing_in_memory_but_the_numbers_of_their_events():
+    machine = Machine()
+    journal: list[Fact] = []
+    weights = []
+    for number in range(2_500):
+        play_round(machine, number)
+        journal += machine.take()
+        if number + 1 in {100, 2_500}:
+            weights.append(weight(machine))
+    assert weights[1] - weights[0] == 2_400
+    replay = Machine(journal, seq=len(journal))
+    assert weight(replay) > 20_000
+    for number in range(2_500):
+        keys = [replay.open(step, 0) for step in (Sleep("timer", 10), Do("a", undoable=True))]
+        assert replay.next(LATER) == Seen(keys[1], OK, 0)
+        replay.close(keys[0])
+        type_ = f"child-{number}"
+        lost, won = (replay.open(WaitForEvent(name, type_), 0) for name in ("lost", "won"))
+        replay.close(lost)
+        assert replay.next(LATER) == Seen(won, Ok(), 0, event(number, type_))
+    assert replay.next(LATER) is None
+    assert weight(replay) - weights[1] == len(replay.undoable) == 2_500

@@ -43,6 +43,17 @@ def test_a_step_name_that_cannot_be_kept_or_shown_is_refused(name):
         names.step_name(name)
 
 
+@pytest.mark.parametrize("name", ["rollback:", "rollback:charge-1", "rollback:" + "x" * 247])
+def test_a_step_name_that_looks_like_a_rollbacks_is_refused(name):
+    with pytest.raises(InvalidInput, match="a step name does not begin with 'rollback:', which is kept for"):
+        names.step_name(name)
+
+
+@pytest.mark.parametrize("name", ["rollback", "Rollback: charge", " rollback:", "undo rollback:x"])
+def test_a_step_may_well_be_about_rollbacks(name):
+    assert names.step_name(name) == name
+
+
 def test_what_is_shown_in_a_message_is_short_whatever_it_is():
     class Sour:
         def __repr__(self) -> str:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from wflow.engine import status
 
 ARCHITECTURE = Path(status.__file__).parent.parent / "ARCHITECTURE.md"
@@ -25,6 +27,50 @@ def test_the_picture_in_the_architecture_is_the_table():
     assert shown.strip() == picture()
 
 
+# A row for each status: where each verb leads from there, in their order.
+SHORT = {
+    "qu": status.QUEUED,
+    "ru": status.RUNNING,
+    "wa": status.WAITING,
+    "pg": status.PAUSING,
+    "pd": status.PAUSED,
+    "rb": status.ROLLING_BACK,
+    "er": status.ERRORED,
+    "te": status.TERMINATED,
+    "co": status.COMPLETE,
+    "-": None,
+}
+VERBS = ["start", "rest", "pause", "hold", "resume", "rollBack", "finish", "fail", "restart", "terminate"]
+TABLE = """
+qu    ru    -     pd    -     -      -        -      -    qu      te
+ru    -     wa    pg    pd    -      rb       co     er   qu      te
+wa    ru    -     pd    -     -      -        -      -    qu      te
+pg    -     pd    -     pd    ru     rb       co     er   qu      te
+pd    ru    -     -     -     qu     -        -      -    qu      te
+rb    -     rb    -     pd    -      -        -      er   -       te
+er    -     -     -     -     -      -        -      -    qu      -
+te    -     -     -     -     -      -        -      -    qu      -
+co    -     -     -     -     -      -        -      -    qu      -
+"""
+MOVES = [
+    (str(SHORT[before]), verb, SHORT[after])
+    for before, *row in map(str.split, TABLE.strip().splitlines())
+    for verb, after in zip(VERBS, row, strict=True)
+]
+
+
+@pytest.mark.parametrize(("before", "verb", "after"), MOVES)
+def test_each_verb_leads_where_it_should_or_nowhere(before, verb, after):
+    assert status.after(before, verb) == after
+
+
+def test_there_are_no_other_moves():
+    assert {(before, verb) for before, moves in status.MOVES.items() for verb in moves} == {
+        (before, verb) for before, verb, after in MOVES if after is not None
+    }
+    assert sorted({before for before, *_ in MOVES}) == sorted(status.ALL)
+
+
 def test_every_move_leads_to_a_status_of_the_table():
     assert {after for moves in status.MOVES.values() for after in moves.values()} <= set(status.MOVES)
 
@@ -36,14 +82,14 @@ def test_every_status_can_be_reached_from_queued():
     assert reached == set(status.ALL)
 
 
-def test_what_ended_has_no_moves_and_all_else_can_be_terminated():
+def test_what_ended_can_only_be_restarted_and_all_else_can_be_terminated():
     assert {"complete", "errored", "terminated"} == status.ENDED
     for before, moves in status.MOVES.items():
-        assert (moves.get("terminate") == status.TERMINATED) is (before not in status.ENDED)
+        ended = before in status.ENDED
+        assert (moves.get("terminate") == status.TERMINATED) is not ended
+        assert (moves == {"restart": status.QUEUED}) is ended
 
 
-def test_a_move_is_looked_up_by_its_verb():
-    assert status.after("running", "rest") == "waiting"
-    assert status.after("waitingForPause", "rest") == "paused"
-    assert status.after("complete", "terminate") is None
-    assert status.after("queued", "finish") is None
+def test_whatever_is_done_to_it_an_instance_that_rolls_back_ends_badly():
+    moves = status.MOVES[status.ROLLING_BACK]
+    assert set(moves.values()) & status.ENDED == {status.ERRORED, status.TERMINATED}

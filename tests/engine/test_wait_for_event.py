@@ -25,7 +25,7 @@ def test_a_wait_ends_with_the_event():
     play = wait() << Park(1_000, "paid")
     play.at(10) >> event(1, at=10) << Settle(Ok())
     assert play.journal[-1] == Settled(
-        "wait-1", "waitForEvent", 10, Ok(), event=1, detail={"type": "paid", "timeout": 1_000}
+        "wait-1", "waitForEvent", 10, Ok(), event=1, detail={"type": "paid", "timeout": 1_000}, order=1
     )
 
 
@@ -42,7 +42,7 @@ def test_a_wait_without_an_event_times_out():
     play.at(999) << Park(1_000, "paid")
     play.at(1_000) << TIMED_OUT
     assert play.journal[-1] == Settled(
-        "wait-1", "waitForEvent", 1_000, TIMED_OUT.outcome, detail={"type": "paid", "timeout": 1_000}
+        "wait-1", "waitForEvent", 1_000, TIMED_OUT.outcome, detail={"type": "paid", "timeout": 1_000}, order=1
     )
 
 
@@ -67,3 +67,24 @@ def test_the_deadline_counts_from_the_first_time_it_was_asked_for():
 
 def test_it_waits_a_day_when_it_is_not_told():
     Play(WaitForEvent("wait", "paid")) << Park(24 * 60 * 60 * 1000, "paid")
+
+
+def test_a_changed_timeout_moves_the_deadline_of_the_same_wait():
+    play = wait() << Park(1_000, "paid")
+    play.lasts().at(400).crash(WaitForEvent("wait", "paid", 5_000)) << Park(5_000, "paid")
+    play.crash(WaitForEvent("wait", "shipped", 600)) << Park(600, "shipped")
+
+
+def test_the_time_that_the_instance_is_paused_does_not_count():
+    play = wait() << Park(1_000, "paid")
+    play.lasts().paused(400, 5_400) << Park(6_000, "paid")
+    play.at(6_000) << TIMED_OUT
+
+
+def test_an_event_that_came_during_the_pause_is_in_time():
+    play = wait() << Park(1_000, "paid")
+    play.lasts().paused(400, 5_400) >> event(1, at=3_000) << Settle(Ok())
+
+
+def test_a_wait_shows_what_it_awaits_and_for_how_long():
+    assert WaitForEvent("wait", "paid", 5).describe() == {"type": "paid", "timeout": 5}

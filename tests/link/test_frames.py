@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wflow.engine.changes import Ended, Held, Rested
+from wflow.engine.changes import Change, Ended, Rested
 from wflow.engine.facts import Received
 from wflow.link import frames
 
@@ -90,7 +90,7 @@ def test_a_commit_carries_facts_and_changes_of_many_instances():
         received=[5],
     )
     assert msgspec.msgpack.decode(msgspec.msgpack.encode([commit]), type=list[frames.ToRunner]) == [commit]
-    assert typing.get_args(typing.get_type_hints(frames.Commit)["changes"])[0] == Rested | Ended | Held
+    assert typing.get_args(typing.get_type_hints(frames.Commit)["changes"])[0] == Change
 
 
 def test_a_turn_says_whether_its_journal_is_with_it():

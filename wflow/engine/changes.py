@@ -1,10 +1,10 @@
-"""What ends a claim, beside the facts that tell why: the instance rests, is over, or is held."""
+"""What becomes of an instance, beside the facts that tell why: it rests, is over, is held, is undone."""
 
 from __future__ import annotations
 
 import msgspec
 
-from wflow.engine.outcome import Failure
+from wflow.engine.outcome import Failure, RolledBack
 
 Row = tuple[int, int, int, int, bytes]
 """One fact for the journal: instance, seq, tag, at, the encoded fact."""
@@ -27,6 +27,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="c
     status: str
     output: bytes | None = None
     failure: Failure | None = None
+    rollback: RolledBack | None = None
 
 
 class Held(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=3):
@@ -37,4 +38,25 @@ class Held(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="ch
     failure: Failure
 
 
-Change = Rested | Ended | Held
+class Rolling(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=4):
+    """The instance undoes its steps; the claim goes on. ``failure`` is what it will end with, if any."""
+
+    instance: int
+    at: int
+    failure: Failure | None = None
+
+
+class Told(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="change", tag=5):
+    """What the code wants shown of the instance; the claim goes on. None leaves what is there.
+
+    ``shown`` is an encoded value: a dict with ``progress`` and ``state``. ``tags`` are all that it has from
+    now on.
+    """
+
+    instance: int
+    at: int
+    shown: bytes | None = None
+    tags: list[str] | None = None
+
+
+Change = Rested | Ended | Held | Rolling | Told

@@ -29,6 +29,12 @@ class Events:
         self._waiting.setdefault(event.type, deque()).append(event)
         return True
 
+    def note(self, number: int) -> bool:
+        """Let in one that no step can take; False when it is known already."""
+        known = number in self._gone
+        self._gone.add(number)
+        return not known
+
     def waiting(self, type_: str) -> Iterable[Received]:
         """Show those of a type that no step has taken, in the order in which they came."""
         return self._waiting.get(type_, ())
@@ -38,7 +44,10 @@ class Events:
         event = self._known[number]
         self._takers[number] += 1
         if self._takers[number] == 1:
-            self._waiting[event.type].remove(event)
+            waiting = self._waiting[event.type]
+            waiting.remove(event)
+            if not waiting:  # a type may be one step's own
+                del self._waiting[event.type]
         return event
 
     def give_back(self, number: int) -> None:
@@ -46,7 +55,9 @@ class Events:
         self._takers[number] -= 1
         type_ = self._known[number].type
         same = (event for event in self._known.values() if event.type == type_)
-        self._waiting[type_] = deque(event for event in same if not self._takers[event.event])
+        waiting = deque(event for event in same if not self._takers[event.event])
+        if waiting:
+            self._waiting[type_] = waiting
 
     def seen(self, number: int) -> Received:
         """Hand it to the code; from here on only its number is remembered."""

@@ -14,13 +14,17 @@ from wflow.engine.outcome import Failure, Outcome
 
 
 class Opened(msgspec.Struct, frozen=True, gc=False, tag=1, tag_field="fact", array_like=True):
-    """The code asked for a step that will take a while; ``detail`` is what the kind wants shown of it."""
+    """The code asked for a step that will take a while; ``detail`` is what the kind wants shown of it.
+
+    ``order`` counts the steps that the code asked for, from 1 on; 0 in older journals.
+    """
 
     key: str
     kind: str
     at: int
     digest: bytes = b""
     detail: dict[str, object] = {}
+    order: int = 0
 
 
 class Tried(msgspec.Struct, frozen=True, gc=False, tag=2, tag_field="fact", array_like=True):
@@ -45,7 +49,7 @@ class Failed(msgspec.Struct, frozen=True, gc=False, tag=3, tag_field="fact", arr
 class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", array_like=True):
     """The step is over. It tells all of a step that succeeded at once, so that such a step is one row.
 
-    ``event`` names the Received fact whose event the step consumed.
+    ``event`` names the Received fact whose event the step consumed, ``order`` is as Opened has it.
     """
 
     key: str
@@ -58,16 +62,21 @@ class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", ar
     began_at: int = 0
     event: int | None = None
     detail: dict[str, object] = {}
+    order: int = 0
 
 
 class Received(msgspec.Struct, frozen=True, gc=False, tag=5, tag_field="fact", array_like=True):
-    """An event entered the instance; ``payload`` is an encoded value, ``sent_at`` when it was accepted."""
+    """An event entered the instance; ``payload`` is an encoded value, ``sent_at`` when it was accepted.
+
+    ``order`` is, of a request, how many steps the code had asked for when it came in.
+    """
 
     event: int
     type: str
     payload: bytes
     sent_at: int
     at: int
+    order: int = 0
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False, tag=6, tag_field="fact", array_like=True):
@@ -84,7 +93,7 @@ class Logged(msgspec.Struct, frozen=True, gc=False, tag=7, tag_field="fact", arr
     """A log line, of workflow code (then ``step`` is empty) or of anything else that wants to be tailed.
 
     ``detail`` holds the structured values; ``source`` says where the line came from: workflow, step, request,
-    worker.
+    worker. ``order`` is how many steps workflow code had asked for when it said it.
     """
 
     level: str
@@ -93,6 +102,7 @@ class Logged(msgspec.Struct, frozen=True, gc=False, tag=7, tag_field="fact", arr
     detail: dict[str, object] = {}
     step: str = ""
     source: str = "workflow"
+    order: int = 0
 
 
 Fact = Opened | Tried | Failed | Settled | Received | Moved | Logged

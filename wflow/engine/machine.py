@@ -13,7 +13,8 @@ The caller's part::
     begin, report     an attempt began, and how it ended
     receive(event)    an event came in
     take()            the facts to append, in order
-    next(durable)     the next outcome the code may see, in journal order
+    next(durable)     the next that the code may hear of, in journal order: an outcome (Seen), a request
+                      (Asked), or that its steps are to be undone (Undo)
 
 A step is known by its name and the nth call with that name. The order of outcomes is the journal's, so every
 race among steps, timers and events has the same winner for ever.
@@ -21,37 +22,30 @@ race among steps, timers and events has the same winner for ever.
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
-from wflow.engine import names
+from wflow.engine import names, status
 from wflow.engine.decisions import Decision, Park, Settle
-from wflow.engine.events import Events
-from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
-from wflow.engine.outcome import FULL, Err, Ok, Outcome
+from wflow.engine.facts import Failed, Logged, Moved, Received, Settled, Tried
+from wflow.engine.folded import WORKFLOW, Folded
+from wflow.engine.outcome import FULL, INTERRUPTED, Err, Ok, Outcome
 from wflow.engine.past import Past
-from wflow.engine.status import ENDED
-from wflow.errors import NonDeterminismError, TooMany
+from wflow.engine.requests import is_request
+from wflow.engine.seen import Asked, News, Seen, Undo
+from wflow.engine.steps.do import Do
+from wflow.engine.steps.rollback import Rollback
+from wflow.engine.visits import Visits
+from wflow.engine.waits import Waits
+from wflow.errors import NonDeterminismError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wflow.engine.facts import Fact
+    from wflow.engine.outcome import Failure
     from wflow.engine.steps import Step
-
-_WORKFLOW: Final = "workflow"
-"""The source of log lines that come again with every replay."""
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """An outcome that the code may see now; ``event`` is what a wait consumed."""
-
-    key: str
-    outcome: Outcome
-    at: int
-    event: Received | None = None
 
 
 class Machine:
@@ -64,27 +58,32 @@ class Machine:
         seq: int = 0,
         step_limit: int = names.STEPS,
         state_bytes: int = names.STATE_BYTES,
+        died: bool = False,
     ) -> None:
-        """Fold ``journal``; ``seq`` is the number of its last record, new facts count on from there."""
-        self.ended = False
-        self._step_limit = step_limit
-        self._bytes_left = state_bytes
-        self._steps_asked = 0
-        self._visits: dict[str, int] = {}
-        self._pasts: dict[str, Past] = {}
+        """Fold ``journal``; ``seq`` is the number of its last record, new facts count on from there.
+
+        ``died`` says that the process that played it last did not end in good order.
+        """
+        folded = Folded(journal)
+        self.ended = folded.ended
+        self.rolling_back = folded.rolling_back
+        self.undoable = folded.undoable
+        self._died = died
+        self._restarts = folded.restarts
+        self._standstill = folded.standstill
+        self._bytes_left = state_bytes - folded.value_bytes
+        self._visits = Visits(step_limit)
+        self._pasts = folded.pasts
         self._steps: dict[str, Step] = {}
-        self._closed: set[str] = set()
         self._undecided: dict[str, None] = {}
-        self._unseen: deque[tuple[int, Settled]] = deque()
-        self._events = Events()
-        self._waits: dict[str, dict[str, None]] = {}
+        self._unheard = folded.unheard
+        self._events = folded.events
+        self._waits = Waits(self._events, self._pasts, self._steps)
         self._facts: list[Fact] = []
+        self._unplaced = False
         self._seq = seq
-        self._logs_recorded = 0
+        self._logs_recorded = folded.logs
         self._logs_seen = 0
-        for fact in journal:
-            self._fold(fact)
-        self._to_replay = len(self._unseen)
         self._recorded = list(self._pasts)
 
     @property
@@ -93,38 +92,52 @@ class Machine:
         return self._seq + len(self._facts)
 
     @property
+    def order(self) -> int:
+        """How many steps the code has asked for."""
+        return self._visits.order
+
+    @property
     def replaying(self) -> bool:
         """Whether the journal it was made of still holds an outcome that the code has not seen."""
-        return self._to_replay > 0
+        return self._unheard.recorded > 0
+
+    @property
+    def room(self) -> int:
+        """How many bytes of results the instance may still keep."""
+        return self._bytes_left
 
     @property
     def awaiting(self) -> bool:
-        """Whether an outcome is a fact, durable or not, that the code has not seen."""
-        return bool(self._unseen)
+        """Whether there is a fact, durable or not, that the code is to hear of."""
+        return bool(self._unheard)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a request has come in that the code is yet to hear of; until then nothing should begin."""
+        return self._unheard.asked > 0
 
     def open(self, step: Step, now: int, digest: bytes = b"") -> str:
         """Note that the code asks for ``step`` and give its key, ``name-n``.
 
-        Raises NonDeterminismError when the journal has another kind of step, or other arguments, under that
-        key, and TooMany over the limit of steps (sleeps and waits do not count, as with Cloudflare).
+        What the journal tells of how it is to be made holds. Raises NonDeterminismError when the journal has
+        another kind of step, or other arguments, under that key, and TooMany over the limit of steps.
         """
-        name = step.name
-        visit = self._visits.get(name, 0) + 1
-        key = f"{name}-{visit}"
-        if step.kind == "do":
-            self._count_step()
+        key = self._visits.add(step)
         past = self._pasts.get(key)
         if past is None:
-            past = self._pasts[key] = Past(key=key, kind=step.kind, opened_at=now, digest=digest)
+            past = self._pasts[key] = Past(key, step.kind, now, digest)
+            past.generation = self._restarts
         else:
-            _compare(past, step, digest)
-        self._visits[name] = visit
+            past.compare(step.kind, digest)
+            if past.told:
+                step = step.recorded(past.detail)
+        past.order = self._visits.order
         past.asked = True
         self._steps[key] = step
         if not past.settled:
             self._undecided[key] = None
             if step.awaits is not None:
-                self._waits.setdefault(step.awaits, {})[key] = None
+                self._waits.add(step.awaits, key)
         return key
 
     def close(self, key: str) -> None:
@@ -137,16 +150,16 @@ class Machine:
             return
         step = self._steps.pop(key)
         if past.settled:
-            self._closed.add(key)
+            self._unheard.close(key)
             if past.event is not None:
                 self._events.give_back(past.event.event)
-                self._undecided |= self._waits.get(past.event.type, {})
+                self._undecided |= dict.fromkeys(self._waits.awaiting(past.event.type))
         elif step.awaits is not None:
-            del self._waits[step.awaits][key]
+            self._waits.remove(step.awaits, key)
 
     def log(self, line: Logged) -> bool:
         """Append a log line, unless workflow code said it and the journal has it; say whether it is new."""
-        if line.source == _WORKFLOW:
+        if line.source == WORKFLOW:
             self._logs_seen += 1
             if self._logs_seen <= self._logs_recorded:
                 return False
@@ -157,18 +170,23 @@ class Machine:
         """Hand over the keys of steps that want a decision: they were opened, or an event was given back.
 
         Ask only when nothing is left to replay: an attempt must not begin before the journal is known to fit
-        the code.
+        the code. Once the steps are to be undone, rollbacks are all that is still decided.
         """
         keys, self._undecided = self._undecided, {}
-        return [key for key in keys if (past := self._pasts.get(key)) is not None and not past.settled]
+        found = [key for key in keys if (past := self._pasts.get(key)) and past.outcome is None]
+        if self.rolling_back:
+            return [key for key in found if self._pasts[key].kind == Rollback.kind]
+        return found
 
     def decide(self, key: str, now: int) -> Decision:
         """Ask the step what happens next; a step that answers Settle is settled by that, once."""
         past, step = self._pasts[key], self._steps[key]
         if past.outcome is not None:
             return Settle(past.outcome)
+        if past.interrupted:
+            self._cut_off(past, step, now)
         if step.awaits is not None:
-            past.event = self._event_for(key, step.awaits, now)
+            past.event = self._waits.event_for(key, step.awaits, now)
         decision = step.decide(past, now)
         if isinstance(decision, Settle):
             self._settle(past, decision.outcome, now)
@@ -181,35 +199,81 @@ class Machine:
         past.began_at = now
         past.interrupted = False
 
-    def report(self, key: str, outcome: Outcome, now: int) -> Outcome:
+    def report(self, key: str, outcome: Outcome, now: int, delay_ms: int | None = None) -> Outcome:
         """Note how the attempt that began last has ended, and give what is noted.
 
         That is an error when the value has no room in what the instance may keep (`names.STATE_BYTES`). A
-        step that is closed or over hears nothing.
+        step that is closed or over hears nothing. ``delay_ms`` is what the step's delay function said, for
+        an error.
         """
         past = self._pasts.get(key)
-        if past is None or past.settled:
+        if past is None or past.outcome is not None:
             return outcome
         if isinstance(outcome, Ok):
-            if len(outcome.value) <= self._bytes_left:
+            if outcome.size <= self._bytes_left:
                 self._settle(past, outcome, now)
                 return outcome
             outcome = Err(FULL)
-        self._tell_opened(past)
-        past.failure, past.failed_at, past.retry_at = outcome.failure, now, None
-        decision = self._steps[key].decide(past, now)
-        if not isinstance(decision, Settle):
-            past.retry_at = decision.until if isinstance(decision, Park) else now
-        past.told = past.attempt + 1
-        self._append(Failed(key, past.attempt, past.began_at, now, outcome.failure, past.retry_at))
+        self._fail(past, outcome.failure, now, delay_ms)
         return outcome
 
     def receive(self, event: Received) -> bool:
-        """Take an event in; False when it is known already, so that a delivery may come twice."""
-        if not self._events.add(event):
+        """Take an event in; False when it is known already, so that a delivery may come twice.
+
+        The code hears of a request once, however often it is made.
+        """
+        request = is_request(event.type)
+        if not (self._events.note(event.event) if request else self._events.add(event)):
             return False
         self._append(event)
+        if request:
+            self._unplaced = True
+            self._unheard.ask(event, self.seq)
         return True
+
+    def roll_back(self, failure: Failure | None, now: int) -> None:
+        """Have the steps undone; they may be once this is durable, which `next` tells. Once is enough."""
+        if not self.rolling_back:
+            self.rolling_back = True
+            moved = Moved(status.ROLLING_BACK, now, failure=failure)
+            self._append(moved)
+            self._unheard.add(moved, self.seq)
+
+    def upcoming(self, name: str) -> str:
+        """Give the key that the next step of a name will have."""
+        return self._visits.upcoming(name)
+
+    def step(self, key: str) -> Step:
+        """Give a step that is open, with the settings that hold for it."""
+        return self._steps[key]
+
+    def last(self, key: str) -> bool:
+        """Tell whether the attempt that goes on is the last one that the policy allows."""
+        past, step = self._pasts[key], self._steps[key]
+        spent = past.failures + (past.deaths if step.at_most_once else 0)
+        return isinstance(step, (Do, Rollback)) and spent >= step.retry.limit
+
+    def generation(self, key: str) -> int:
+        """Tell how often the instance had been restarted when a step that is open was opened."""
+        return self._pasts[key].generation
+
+    def outcome(self, key: str) -> Outcome | None:
+        """Tell how a step that the code has not heard of ended; None when it has not."""
+        past = self._pasts.get(key)
+        return None if past is None else past.outcome
+
+    def began(self, key: str) -> bool:
+        """Tell whether an attempt of a step has begun, ever, of whose end the code has not heard."""
+        past = self._pasts.get(key)
+        return past is not None and past.attempt > 0
+
+    def unfinished(self) -> list[str]:
+        """Name the `do` steps without an outcome, in the order in which the code asked for them.
+
+        Polls are not among them: like sleeps and waits they wait for something.
+        """
+        steps, pasts = self._steps, self._pasts
+        return [key for key, step in steps.items() if step.kind == Do.kind and not pasts[key].settled]
 
     def announce(self, keys: Iterable[str]) -> None:
         """Make facts of beginnings that have lasted: for each key, what the journal does not tell yet."""
@@ -225,42 +289,38 @@ class Machine:
     def move(self, moved: Moved) -> None:
         """Append a change of the instance's status; after an ended one nothing can be appended."""
         self._append(moved)
-        self.ended = moved.status in ENDED
+        self.ended = moved.status in status.ENDED
+        if still_ms := self._standstill.moved(moved):
+            for past in self._pasts.values():
+                past.shift(still_ms)
 
     def take(self) -> list[Fact]:
         """Hand over the facts made since the last call; the last of them is number `seq`."""
         facts, self._facts = self._facts, []
         self._seq += len(facts)
+        if self._unplaced:
+            self._unplaced = False
+            return [self._placed(fact) for fact in facts]
         return facts
 
     def discard(self) -> None:
         """Take nothing of what was made since the last `take`: the code that made it is not to be trusted."""
         self._facts = []
 
-    def next(self, durable: int) -> Seen | None:
-        """Give the next outcome in journal order, if its record's number is at most ``durable``.
+    def next(self, durable: int) -> News | None:
+        """Give what the code is to hear of next, in journal order, if its record is durable.
 
         Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of
         a step that the code has not asked for, or when a recorded step is not asked for by the journal's end.
         """
-        while self._unseen and self._unseen[0][0] <= durable:
-            _, settled = self._unseen.popleft()
-            self._to_replay -= 1
-            if settled.key in self._closed:
-                self._closed.discard(settled.key)
-                continue
-            past = self._pasts.get(settled.key)
-            if past is None or not past.asked:
-                raise NonDeterminismError(
-                    f"the journal goes on with step {settled.key!r} ({settled.kind}), "
-                    "which the code does not ask for here"
-                )
-            del self._pasts[settled.key], self._steps[settled.key]
-            event = None if settled.event is None else self._events.seen(settled.event)
-            return Seen(settled.key, settled.outcome, settled.at, event)
-        if self._recorded and not self.replaying:
-            self._expect_all_asked()
-        return None
+        fact = self._unheard.next(durable)
+        if fact is None:
+            if self._recorded and not self.replaying:
+                self._expect_all_asked()
+            return None
+        if isinstance(fact, Settled):
+            return self._see(fact)
+        return Asked(fact.type, fact.at) if isinstance(fact, Received) else Undo(fact.at, fact.failure)
 
     def _append(self, fact: Fact) -> None:
         if self.ended:
@@ -268,66 +328,57 @@ class Machine:
             raise AssertionError(message)
         self._facts.append(fact)
 
-    def _count_step(self) -> None:
-        if self._steps_asked >= self._step_limit:
-            raise TooMany(
-                f"The limit of {self._step_limit} steps has been reached. "
-                "This limit can be changed in your worker configuration.",
-                hint=f"set `limits.steps` of the workflow (up to {names.STEPS_MAX}), or split the work",
-            )
-        self._steps_asked += 1
+    def _placed(self, fact: Fact) -> Fact:
+        """Note in a request how far the code is that will hear of it."""
+        if isinstance(fact, Received) and is_request(fact.type):
+            return replace(fact, order=self.order)
+        return fact
 
-    def _event_for(self, key: str, type_: str, now: int) -> Received | None:
-        """Find the first event of a type that no step opened earlier will take, whoever is asked first."""
-        events = self._events.waiting(type_)
-        left = iter(events)
-        event = next(left, None)
-        for earlier in takewhile(lambda other: other != key, self._waits[type_]):
-            if event is None:
-                break
-            past = self._pasts[earlier]
-            past.event = event
-            decision = self._steps[earlier].decide(past, now)
-            if isinstance(decision, Settle) and isinstance(decision.outcome, Ok):
-                event = next(left, None)
-        return event
+    def _cut_off(self, past: Past, step: Step, now: int) -> None:
+        """Judge an attempt that was never heard of again; it counts only if somebody is to blame."""
+        past.interrupted = False
+        if self._died or step.at_most_once:
+            self._fail(past, INTERRUPTED, now)
+
+    def _fail(self, past: Past, failure: Failure, now: int, delay_ms: int | None = None) -> None:
+        self._tell_opened(past)
+        past.fail(failure, now, delay_ms)
+        decision = self._steps[past.key].decide(past, now)
+        if not isinstance(decision, Settle):
+            past.retry_at = decision.until if isinstance(decision, Park) else now
+        self._append(Failed(past.key, past.attempt, past.began_at, now, failure, past.retry_at))
 
     def _settle(self, past: Past, outcome: Outcome, now: int) -> None:
         step = self._steps[past.key]
         if step.awaits is not None:
-            del self._waits[step.awaits][past.key]
-        if isinstance(outcome, Err):
+            self._waits.remove(step.awaits, past.key)
+        if isinstance(outcome, Ok):
+            self._bytes_left -= outcome.size
+        else:
             past.event = None
         if past.event is not None:
             self._events.take(past.event.event)
-        detail = {} if past.told else step.describe()
-        settled = Settled(
-            past.key,
-            past.kind,
-            now,
-            outcome,
-            past.digest,
-            past.opened_at,
-            past.attempt,
-            past.began_at,
-            None if past.event is None else past.event.event,
-            detail,
-        )
+        settled = past.settling(outcome, now, {} if past.told else step.describe())
         past.outcome = outcome
-        self._count(outcome)
         self._append(settled)
-        self._unseen.append((self.seq, settled))
-
-    def _count(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Ok):
-            self._bytes_left -= len(outcome.value)
+        self._unheard.add(settled, self.seq)
 
     def _tell_opened(self, past: Past) -> None:
-        if past.told:
-            return
-        past.told = 1
-        detail = self._steps[past.key].describe()
-        self._append(Opened(past.key, past.kind, past.opened_at, past.digest, detail))
+        if not past.told:
+            past.told = 1
+            self._append(past.opening(self._steps[past.key].describe()))
+
+    def _see(self, settled: Settled) -> Seen:
+        key = settled.key
+        past = self._pasts.get(key)
+        if past is None or not past.asked:
+            raise NonDeterminismError(
+                f"the journal goes on with step {key!r} ({settled.kind}), "
+                "which the code does not ask for here"
+            )
+        del self._pasts[key], self._steps[key]
+        event = None if settled.event is None else self._events.seen(settled.event)
+        return Seen(key, settled.outcome, settled.at, event)
 
     def _expect_all_asked(self) -> None:
         recorded, self._recorded = self._recorded, []
@@ -337,47 +388,3 @@ class Machine:
                 raise NonDeterminismError(
                     f"the journal has step {key!r} ({past.kind}) under way, which the code never asks for"
                 )
-
-    def _fold(self, fact: Fact) -> None:
-        match fact:
-            case Settled():
-                past = self._folded(fact.key, fact.kind, fact.opened_at)
-                past.digest = fact.digest
-                past.outcome = fact.outcome
-                self._count(fact.outcome)
-                self._unseen.append((0, fact))
-                if fact.event is not None:
-                    past.event = self._events.take(fact.event)
-            case Opened():
-                past = self._folded(fact.key, fact.kind, fact.at)
-                past.digest, past.told = fact.digest, 1
-            case Tried():
-                past = self._pasts[fact.key]
-                past.attempt, past.began_at = fact.attempt, fact.at
-                past.interrupted, past.told = True, fact.attempt + 1
-            case Failed():
-                past = self._pasts[fact.key]
-                past.attempt, past.began_at = fact.attempt, fact.began_at
-                past.failure, past.failed_at, past.retry_at = fact.failure, fact.at, fact.retry_at
-                past.interrupted, past.told = False, fact.attempt + 1
-            case Received():
-                self._events.add(fact)
-            case Logged(source=source) if source == _WORKFLOW:
-                self._logs_recorded += 1
-            case Moved():
-                self.ended = fact.status in ENDED
-
-    def _folded(self, key: str, kind: str, opened_at: int) -> Past:
-        past = self._pasts.get(key)
-        if past is None:
-            past = self._pasts[key] = Past(key=key, kind=kind, opened_at=opened_at)
-        return past
-
-
-def _compare(past: Past, step: Step, digest: bytes) -> None:
-    if past.kind != step.kind:
-        raise NonDeterminismError(
-            f"step {past.key!r} is recorded as {past.kind}, and the code asks for {step.kind}"
-        )
-    if past.digest and digest and past.digest != digest:
-        raise NonDeterminismError(f"step {past.key!r} is called with other arguments than the recorded ones")

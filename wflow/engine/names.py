@@ -30,6 +30,9 @@ EVENT_WAIT_MS: Final = 24 * HOUR_MS
 EVENT_WAIT_MS_MIN: Final = 1 * SECOND_MS
 BATCH: Final = 100
 """Instances in one `create_batch`."""
+RETENTION_MS: Final = 7 * DAY_MS
+"""How long an instance that is over is kept, unless it or its workflow says otherwise."""
+RETENTION_MS_MAX: Final = 365 * DAY_MS
 STEP_NAME_CHARS: Final = 256
 WORKFLOW_NAME_CHARS: Final = 64
 INSTANCE_ID_CHARS: Final = 100
@@ -48,6 +51,9 @@ TRACE_CHARS: Final = 16 * KIB
 """A longer traceback keeps its end."""
 NESTING: Final = 100
 """How deep lists and dicts may nest in a value."""
+
+ROLLBACK: Final = "rollback:"
+"""What the keys of rollbacks begin with, and hence no name of a step may."""
 
 _WORKFLOW = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{WORKFLOW_NAME_CHARS - 1}}}")
 _INSTANCE = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{INSTANCE_ID_CHARS - 1}}}")
@@ -87,12 +93,16 @@ def event_type(given: object) -> str:
 
 def step_name(given: object) -> str:
     """Check a step's name; raises InvalidInput."""
-    if isinstance(given, str) and 0 < len(given) <= STEP_NAME_CHARS and not _UNREADABLE.search(given):
-        return given
-    raise InvalidInput(
-        f"a step name is 1-{STEP_NAME_CHARS} characters of Unicode without control characters; "
-        f"got {shown(given)}"
-    )
+    if not isinstance(given, str) or not 0 < len(given) <= STEP_NAME_CHARS or _UNREADABLE.search(given):
+        raise InvalidInput(
+            f"a step name is 1-{STEP_NAME_CHARS} characters of Unicode without control characters; "
+            f"got {shown(given)}"
+        )
+    if given.startswith(ROLLBACK):
+        raise InvalidInput(
+            f"a step name does not begin with {ROLLBACK!r}, which is kept for rollbacks; got {shown(given)}"
+        )
+    return given
 
 
 def cut(text: str) -> str:

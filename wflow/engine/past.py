@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from wflow.engine.facts import Received
-from wflow.engine.outcome import Failure, Outcome
+from wflow.engine.facts import Opened, Received, Settled
+from wflow.engine.outcome import INTERRUPTED, NOT_YET, Failure, Outcome
+from wflow.errors import NonDeterminismError
 
 
 class Past(msgspec.Struct, gc=False):
     """What has happened to one step so far.
 
     ``attempt`` is the number of the last attempt that began, ``failure`` the error of the last one that
-    failed; ``interrupted`` says that the last one began and was never heard of again.
+    failed; ``interrupted`` says that the last one began and was never heard of again. ``failures`` counts
+    those that failed by themselves, ``deaths`` those that were cut off with their process.
     """
 
     key: str
@@ -24,7 +26,20 @@ class Past(msgspec.Struct, gc=False):
     failure: Failure | None = None
     failed_at: int = 0
     retry_at: int | None = None
+    failures: int = 0
+    deaths: int = 0
+    delay_ms: int | None = None
+    """What the step's delay function said after the last failure."""
     interrupted: bool = False
+    shift_ms: int = 0
+    """How long the instance stood still since the step opened, or since its last attempt failed."""
+    paused_ms: int = 0
+    """How long it stood still since the step opened."""
+    detail: dict[str, object] = {}
+    """The settings that it began with, as `describe` gave them."""
+    order: int = 0
+    generation: int = 0
+    """How often the instance had been restarted when the step opened."""
     event: Received | None = None
     told: int = 0
     """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
@@ -37,3 +52,53 @@ class Past(msgspec.Struct, gc=False):
     def settled(self) -> bool:
         """Whether it has ended."""
         return self.outcome is not None
+
+    def compare(self, kind: str, digest: bytes) -> None:
+        """Raise NonDeterminismError when the code asks for another kind of step, or with other arguments."""
+        if self.kind != kind:
+            raise NonDeterminismError(
+                f"step {self.key!r} is recorded as {self.kind}, and the code asks for {kind}"
+            )
+        if self.digest and digest and self.digest != digest:
+            raise NonDeterminismError(
+                f"step {self.key!r} is called with other arguments than the recorded ones"
+            )
+
+    def fail(self, failure: Failure, at: int, delay_ms: int | None = None) -> None:
+        """Note that the last attempt failed; that a poll goes on is no failure, and begins the count anew."""
+        self.failure, self.failed_at, self.delay_ms = failure, at, delay_ms
+        self.retry_at, self.shift_ms = None, 0
+        self.interrupted = False
+        self.told = self.attempt + 1
+        if failure == INTERRUPTED:
+            self.deaths += 1
+        elif failure == NOT_YET:
+            self.failures = self.deaths = 0
+        else:
+            self.failures += 1
+
+    def shift(self, still_ms: int) -> None:
+        """Note that the instance stood still: its time did not run."""
+        self.shift_ms += still_ms
+        self.paused_ms += still_ms
+
+    def opening(self, detail: dict[str, object]) -> Opened:
+        """Tell that it opened."""
+        return Opened(self.key, self.kind, self.opened_at, self.digest, detail, self.order)
+
+    def settling(self, outcome: Outcome, at: int, detail: dict[str, object]) -> Settled:
+        """Tell how it ended, and of its last attempt."""
+        event = None if self.event is None else self.event.event
+        return Settled(
+            self.key,
+            self.kind,
+            at,
+            outcome,
+            self.digest,
+            self.opened_at,
+            self.attempt,
+            self.began_at,
+            event,
+            detail,
+            self.order,
+        )

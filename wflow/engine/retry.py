@@ -27,15 +27,19 @@ class Retry:
     backoff: str = "exponential"
     timeout_ms: int = TIMEOUT_MS
 
-    def delay_after(self, attempt: int) -> int:
-        """Say how many milliseconds lie between ``attempt`` (from 1 on) and the next; 365 days at most."""
+    def delay_after(self, failures: int, delay_ms: int | None = None) -> int:
+        """Say how many milliseconds to wait after so many failures; 365 days at most.
+
+        ``delay_ms`` takes the place of the policy's own delay.
+        """
+        base = self.delay_ms if delay_ms is None else delay_ms
         if self.backoff == "exponential":
             # 2**39 ms is beyond the limit whatever the delay is, and keeps the number small.
-            grown = self.delay_ms << min(attempt - 1, 39)
+            grown = base << min(failures - 1, 39)
         elif self.backoff == "linear":
-            grown = self.delay_ms * attempt
+            grown = base * failures
         else:
-            grown = self.delay_ms
+            grown = base
         return min(grown, names.WAIT_MS_MAX)
 
 
@@ -45,7 +49,8 @@ DEFAULT: Final = Retry()
 def policy(step: str, retries: object, timeout: object) -> Retry:
     """Read what user code gave as ``retries={"limit", "delay", "backoff"}`` and ``timeout``.
 
-    Raises InvalidInput naming the step and the key; unknown keys are refused, as Cloudflare does.
+    Raises InvalidInput naming the step and the key. As with Cloudflare, unknown keys are refused, and retries
+    need both a limit and a delay.
     """
     if retries is None and timeout is None:
         return DEFAULT
@@ -54,6 +59,9 @@ def policy(step: str, retries: object, timeout: object) -> Retry:
     given = dict(retries or {})
     if unknown := [key for key in given if key not in {"limit", "delay", "backoff"}]:
         raise _wrong(step, f"retries has no key {shown(unknown[0])}; it takes limit, delay and backoff")
+    for needed in ("limit", "delay") if retries is not None else ():
+        if given.get(needed) is None:
+            raise _wrong(step, f"retries needs {needed!r}; it takes limit, delay and backoff")
     limit = given.get("limit", DEFAULT.limit)
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit <= names.RETRIES_MAX:
         rule = f"a whole number from 0 to {names.RETRIES_MAX}"

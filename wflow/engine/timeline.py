@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from wflow.engine.facts import Fact, Failed, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Err, Failure
-from wflow.engine.steps.do import INTERRUPTED
+from wflow.engine.facts import Fact, Failed, Moved, Opened, Received, Settled, Tried
+from wflow.engine.outcome import INTERRUPTED, NOT_YET, Err, Failure, Ok
+from wflow.engine.standstill import Standstill
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ATTEMPTS: Final = 100
+"""Attempts of one step that are shown: of more, as many of the first as of the last."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptShown:
-    """One call of the user's function; while it runs, and when its process died, there is no ``end``."""
+    """One call of the user's function; while it runs, and when its process died, there is no ``end``.
+
+    A check of a poll that says to go on is a success.
+    """
 
     number: int
     start: int
@@ -29,7 +36,9 @@ class StepShown:
     """A step as far as its journal tells; ``key`` is its name with the number of the visit.
 
     ``success`` is None while it is not finished. ``output`` is an encoded value, ``event`` what a wait
-    consumed. ``until`` is the deadline of a sleep or a wait, ``retry_at`` when the next attempt is due.
+    consumed. ``until`` is the deadline of a sleep, a wait or a poll, ``retry_at`` when the next attempt is
+    due; both are later by the time that the instance stood still. ``tried`` is the number of attempts, of
+    which ``attempts`` has the first and the last.
     """
 
     key: str
@@ -38,6 +47,7 @@ class StepShown:
     end: int | None = None
     success: bool | None = None
     attempts: tuple[AttemptShown, ...] = ()
+    tried: int = 0
     config: dict[str, object] = field(default_factory=dict)
     output: bytes | None = None
     event: Received | None = None
@@ -53,66 +63,118 @@ class StepShown:
 
 def timeline(journal: Iterable[Fact]) -> list[StepShown]:
     """Fold facts, in the order of their seq, into steps."""
-    steps: dict[str, StepShown] = {}
+    steps: dict[str, _Step] = {}
+    underway: dict[str, _Step] = {}
     events: dict[int, Received] = {}
+    standstill = Standstill()
     for fact in journal:
         match fact:
             case Opened(key=key):
-                steps[key] = _configured(StepShown(key=key, kind=fact.kind, start=fact.at), fact.detail)
-            case Tried(key=key, attempt=number):
-                steps[key] = _begun(steps[key], number, fact.at)
+                steps[key] = underway[key] = _Step(key, fact.kind, fact.at, fact.detail)
+            case Tried(key=key):
+                steps[key].begin(fact.attempt, fact.at)
             case Failed(key=key):
-                steps[key] = _failed(steps[key], fact)
+                steps[key].fail(fact)
             case Settled(key=key):
-                step = steps.get(key)
-                if step is None:
-                    step = _configured(StepShown(key=key, kind=fact.kind, start=fact.opened_at), fact.detail)
-                steps[key] = _settled(step, fact, events)
+                underway.pop(key, None)
+                if key not in steps:
+                    steps[key] = _Step(key, fact.kind, fact.opened_at, fact.detail)
+                steps[key].settle(fact, None if fact.event is None else events.get(fact.event))
             case Received():
                 events[fact.event] = fact
+            case Moved():
+                if still_ms := standstill.moved(fact):
+                    for step in underway.values():
+                        step.shift(still_ms)
             case _:
                 pass
-    return list(steps.values())
+    return [step.shown() for step in steps.values()]
 
 
-def _configured(step: StepShown, detail: dict[str, object]) -> StepShown:
-    until = None
-    match step.kind, detail:
-        case "sleep", {"until": int(instant)}:
-            until = instant
-        case ("sleep", {"duration": int(span_ms)}) | ("waitForEvent", {"timeout": int(span_ms)}):
-            until = step.start + span_ms
-    return replace(step, config=detail, until=until)
+class _Step:
+    """A step while it is folded."""
 
+    def __init__(self, key: str, kind: str, start: int, detail: dict[str, object]) -> None:
+        self._key = key
+        self._kind = kind
+        self._start = start
+        self._config = detail
+        self._until: int | None = None
+        self._retry_at: int | None = None
+        self._settled: Settled | None = None
+        self._event: Received | None = None
+        self._first: list[AttemptShown] = []
+        self._last: deque[AttemptShown] = deque()
+        self._tried = 0
+        self._waits = True
+        match kind, detail:
+            case "sleep", {"until": int(instant)}:
+                self._until, self._waits = instant, False
+            case ("sleep", {"duration": int(span_ms)}) | ("waitForEvent" | "poll", {"timeout": int(span_ms)}):
+                self._until = start + span_ms
 
-def _begun(step: StepShown, number: int, at: int) -> StepShown:
-    """Add an attempt unless it is there; one before it that was not heard of again died with its process."""
-    if step.attempts and step.attempts[-1].number == number:
-        return step
-    begun = AttemptShown(number=number, start=at)
-    return replace(step, attempts=(*_given_up(step.attempts), begun), retry_at=None)
+    def begin(self, number: int, at: int) -> None:
+        """Add an attempt unless it is there; one before it that was not heard of again was cut off."""
+        if self._last and self._last[-1].number == number:
+            return
+        self._cut_off()
+        self._retry_at = None
+        self._last.append(AttemptShown(number=number, start=at))
+        self._tried += 1
+        if len(self._last) > ATTEMPTS // 2:
+            one = self._last.popleft()
+            if len(self._first) < ATTEMPTS // 2:
+                self._first.append(one)
 
+    def fail(self, fact: Failed) -> None:
+        self.begin(fact.attempt, fact.began_at)
+        self._retry_at = fact.retry_at
+        if fact.failure == NOT_YET:
+            self._end(fact.at)
+        elif fact.failure == INTERRUPTED:
+            self._cut_off()
+        else:
+            self._end(fact.at, fact.failure)
 
-def _given_up(attempts: tuple[AttemptShown, ...]) -> tuple[AttemptShown, ...]:
-    if not attempts or attempts[-1].success is not None:
-        return attempts
-    return (*attempts[:-1], replace(attempts[-1], success=False, error=INTERRUPTED))
+    def settle(self, fact: Settled, event: Received | None) -> None:
+        self._settled, self._event, self._retry_at = fact, event, None
+        if isinstance(fact.outcome, Err):
+            self._cut_off()
+        elif fact.attempt:
+            self.begin(fact.attempt, fact.began_at)
+            self._end(fact.at)
 
+    def shift(self, still_ms: int) -> None:
+        """Put off what it waits for."""
+        if self._until is not None and self._waits:
+            self._until += still_ms
+        if self._retry_at is not None:
+            self._retry_at += still_ms
 
-def _failed(step: StepShown, fact: Failed) -> StepShown:
-    step = _begun(step, fact.attempt, fact.began_at)
-    failed = replace(step.attempts[-1], end=fact.at, success=False, error=fact.failure)
-    return replace(step, attempts=(*step.attempts[:-1], failed), retry_at=fact.retry_at)
+    def shown(self) -> StepShown:
+        settled = self._settled
+        outcome = None if settled is None else settled.outcome
+        return StepShown(
+            key=self._key,
+            kind=self._kind,
+            start=self._start,
+            end=None if settled is None else settled.at,
+            success=None if outcome is None else isinstance(outcome, Ok),
+            attempts=(*self._first, *self._last),
+            tried=self._tried,
+            config=self._config,
+            output=outcome.value if isinstance(outcome, Ok) else None,
+            event=self._event,
+            error=outcome.failure if isinstance(outcome, Err) else None,
+            until=self._until,
+            retry_at=self._retry_at,
+        )
 
+    def _cut_off(self) -> None:
+        """Note of an attempt that goes on that it was cut off, nobody knows when."""
+        if self._last and self._last[-1].success is None:
+            self._end(None, INTERRUPTED)
 
-def _settled(step: StepShown, fact: Settled, events: dict[int, Received]) -> StepShown:
-    step = replace(step, end=fact.at, retry_at=None)
-    if isinstance(fact.outcome, Err):
-        failure = fact.outcome.failure
-        return replace(step, success=False, error=failure, attempts=_given_up(step.attempts))
-    if fact.attempt:
-        step = _begun(step, fact.attempt, fact.began_at)
-        ended = replace(step.attempts[-1], end=fact.at, success=True)
-        step = replace(step, attempts=(*step.attempts[:-1], ended))
-    event = None if fact.event is None else events.get(fact.event)
-    return replace(step, success=True, output=fact.outcome.value, event=event)
+    def _end(self, at: int | None, error: Failure | None = None) -> None:
+        number, start = self._last[-1].number, self._last[-1].start
+        self._last[-1] = AttemptShown(number=number, start=start, end=at, success=error is None, error=error)

@@ -5,6 +5,8 @@ A value comes back as what `decode(encode(value))` gives, on the first run as on
 values, dataclasses, msgspec Structs and pydantic models as dicts of their fields; `wflow.engine.typed` brings
 types back. JSON's types, bytes, datetime, date, time, timedelta, Decimal, UUID, sets and whole numbers of any
 size come back as themselves. The same value gives the same bytes in every process.
+
+A stream, whose bytes lie elsewhere, is no value: only a step by itself can give one (`encode_stream`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from msgspec.msgpack import Ext
 
 from wflow.engine import models, names
 from wflow.engine.path import INSIDE, MODEL, within_model, written
+from wflow.engine.stream import Reference, Streamed
 from wflow.errors import TooLarge, UnserializableError
 
 if TYPE_CHECKING:
@@ -30,9 +33,14 @@ if TYPE_CHECKING:
 
 NONE: Final = b"\xc0"
 
-_DATETIME, _DATE, _TIME, _DELTA, _DECIMAL, _UUID, _SET, _FROZENSET, _INTEGER = range(1, 10)
+_DATETIME, _DATE, _TIME, _DELTA, _DECIMAL, _UUID, _SET, _FROZENSET, _INTEGER, _STREAM = range(1, 11)
 _INT64: Final = range(-(2**63), 2**64)
 _SCALARS: Final = frozenset({type(None), bool, float, bytes})
+_ARGUMENTS: Final[Path] = (None, INSIDE)
+"""The root of what is encoded only to be told from other such: a stream is told by what is kept of it."""
+
+_DIGESTED: Final = 64 * names.VALUE_BYTES
+"""Arguments of a step that take more are not told apart."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -52,8 +60,13 @@ def encode(value: object, *, limit: int = names.VALUE_BYTES) -> bytes:
     return raw
 
 
+def encode_stream(stream: Reference) -> bytes:
+    """Turn what is kept of a stream into bytes, as the value of the step that gives it."""
+    return _encoder.encode(_referred(stream))
+
+
 def decode(raw: bytes) -> object:
-    """Turn bytes that `encode` made back into the value."""
+    """Turn bytes that `encode` made back into the value; those of a stream give a Reference."""
     return _decoder.decode(raw)
 
 
@@ -62,8 +75,10 @@ def digest_of(arguments: tuple[object, ...]) -> bytes:
     from hashlib import blake2b
 
     try:
-        raw = encode(arguments, limit=names.VALUE_BYTES * 64)
-    except (UnserializableError, TooLarge):
+        raw = _encoder.encode(_plain(arguments, _ARGUMENTS, 0))
+    except UnserializableError:
+        return b""
+    if len(raw) > _DIGESTED:
         return b""
     return blake2b(raw, digest_size=8).digest()
 
@@ -78,6 +93,8 @@ def json_ready(value: object) -> object:
             return {str(key): json_ready(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [json_ready(item) for item in value]
+        case Reference():
+            return str(value)
         case int() if value not in _INT64:
             return str(value)
     return msgspec.to_builtins(value, enc_hook=str)
@@ -101,6 +118,8 @@ def _plain(value: object, path: Path, depth: int) -> object:
 
 def _special(value: object, path: Path, depth: int) -> object:
     match value:
+        case Reference() | Streamed():
+            return _stream(value, path)
         case enum.Enum():
             return _plain(value.value, path, depth + 1)
         case set() | frozenset():
@@ -149,6 +168,23 @@ def _model(value: object, path: Path, depth: int) -> object:
         )
     below = (path, MODEL) if models.is_pydantic(kind) else path
     return _plain(opened, below, depth if isinstance(opened, (dict, list)) else depth + 1)
+
+
+def _stream(stream: Reference | Streamed, path: Path) -> object:
+    root = path
+    while root is not None and root is not _ARGUMENTS:
+        root = root[0]
+    if root is None:
+        raise _refused(
+            path,
+            "a stream cannot be kept here: only a step that returns it by itself keeps one; "
+            "read it in a step (ctx.do), which gets it as an argument",
+        )
+    return _referred(stream.reference if isinstance(stream, Streamed) else stream)
+
+
+def _referred(stream: Reference) -> Ext:
+    return Ext(_STREAM, _encoder.encode(msgspec.structs.astuple(stream)))
 
 
 def _dict(value: dict[Any, object], path: Path, depth: int) -> object:
@@ -210,6 +246,10 @@ def _read_delta(data: bytes) -> timedelta:
     return timedelta(days=days, seconds=seconds, microseconds=microseconds)
 
 
+def _read_stream(data: bytes) -> Reference:
+    return Reference(*msgspec.msgpack.decode(data, type=tuple[int, str, str, int, str]))
+
+
 def _read(code: int, data: memoryview) -> object:
     return _READERS[code](bytes(data))
 
@@ -226,4 +266,5 @@ _READERS: Final[dict[int, Callable[[bytes], object]]] = {
     _SET: lambda data: set(map(_hashable, _decoder.decode(data))),
     _FROZENSET: lambda data: frozenset(map(_hashable, _decoder.decode(data))),
     _INTEGER: lambda data: int.from_bytes(data, "big", signed=True),
+    _STREAM: _read_stream,
 }

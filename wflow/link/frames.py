@@ -14,7 +14,7 @@ from wflow.engine.changes import Change, Row
 from wflow.engine.facts import Received
 from wflow.engine.outcome import Failure
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 FRAME_BYTES: Final = 512 * 1024 * 1024
 """A longer frame means that the peer has lost its mind; the link is closed."""
 
@@ -40,7 +40,9 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     """An instance to go on with.
 
     ``records`` is its journal, encoded; None says that the runtime should have it in memory, at ``seq``.
-    ``events`` have arrived and are not in the journal yet.
+    ``events`` have arrived and are not in the journal yet. ``started_at`` and ``seed`` are the same for the
+    instance's whole life (a restart gives it new ones). ``pausing`` says that it is to begin nothing new and
+    rest, ``died`` that whoever played it last died over it. ``shown`` is what its code told last of itself.
     """
 
     instance: int
@@ -52,6 +54,11 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
     seq: int
     records: list[bytes] | None
     events: list[Received]
+    started_at: int = 0
+    seed: bytes = b""
+    pausing: bool = False
+    died: bool = False
+    shown: bytes | None = None
 
 
 class Play(_Message, frozen=True, tag=2):
@@ -100,6 +107,13 @@ class Reply(_Message, frozen=True, tag=7):
 
 class Drain(_Message, frozen=True, tag=8):
     """Begin nothing new, hand back each instance as soon as none of its attempts runs, and say so."""
+
+
+class Steer(_Message, frozen=True, tag=9):
+    """An instance that this runtime holds is to pause: begin nothing new, and rest; or to go on after all."""
+
+    instance: int
+    pausing: bool
 
 
 # -- from a runtime to the runner ------------------------------------------------------------------------
@@ -156,12 +170,17 @@ class Released(_Message, frozen=True, tag=25):
 
 
 class Call(_Message, frozen=True, tag=26):
-    """User code uses a binding: ``binding`` is its name in `env`, ``args`` an encoded list."""
+    """User code uses a binding: ``binding`` is its name in `env`, ``args`` an encoded list.
+
+    ``instance`` and ``step`` say where; they are 0 and empty for a Worker's own call.
+    """
 
     call: int
     binding: str
     method: str
     args: bytes
+    instance: int = 0
+    step: str = ""
 
 
 class Fetched(_Message, frozen=True, tag=27):
@@ -190,5 +209,5 @@ class Evicted(_Message, frozen=True, tag=29):
     instances: list[int]
 
 
-ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain
+ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer
 ToRunner = Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted

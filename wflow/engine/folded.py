@@ -1,0 +1,103 @@
+"""A journal folded: what its facts say of each step, and what is still to be handed to the code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wflow.engine.events import Events
+from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.outcome import Ok
+from wflow.engine.past import Past
+from wflow.engine.requests import is_request
+from wflow.engine.standstill import Standstill
+from wflow.engine.status import ENDED, QUEUED, ROLLING_BACK
+from wflow.engine.unheard import Unheard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WORKFLOW: Final = "workflow"
+"""The source of log lines that come again with every replay."""
+
+
+class Folded:
+    """See the module; whoever makes one takes over what it holds.
+
+    ``unheard`` has the facts that the code is to hear of, ``undoable`` the orders of the steps that are to be
+    undone if it comes to that. ``restarts`` is how often the instance began anew.
+    """
+
+    def __init__(self, journal: Iterable[Fact]) -> None:
+        """Fold ``journal``, in the order of its seqs."""
+        self.pasts: dict[str, Past] = {}
+        self.unheard = Unheard()
+        self.events = Events()
+        self.undoable: dict[str, int] = {}
+        self.standstill = Standstill()
+        self.value_bytes = 0
+        self.logs = 0
+        self.restarts = 0
+        self.ended = False
+        self.rolling_back = False
+        self._open: dict[str, Past] = {}
+        for fact in journal:
+            self._fold(fact)
+
+    def _fold(self, fact: Fact) -> None:
+        match fact:
+            case Settled():
+                self._fold_settled(fact)
+            case Opened(key=key):
+                past = self.pasts[key] = Past(key=key, kind=fact.kind, opened_at=fact.at, digest=fact.digest)
+                past.detail, past.told, past.generation = fact.detail, 1, self.restarts
+                self._open[key] = past
+                self._note_undoable(fact)
+            case Tried():
+                past = self.pasts[fact.key]
+                past.attempt, past.began_at = fact.attempt, fact.at
+                past.interrupted, past.told = True, fact.attempt + 1
+            case Failed():
+                past = self.pasts[fact.key]
+                past.attempt, past.began_at = fact.attempt, fact.began_at
+                past.fail(fact.failure, fact.at)
+                past.retry_at = fact.retry_at
+            case Received():
+                if is_request(fact.type):
+                    self.events.note(fact.event)
+                    self.unheard.record(fact)
+                else:
+                    self.events.add(fact)
+            case Logged(source=source) if source == WORKFLOW:
+                self.logs += 1
+            case Moved():
+                self._fold_moved(fact)
+
+    def _fold_settled(self, fact: Settled) -> None:
+        past = self._open.pop(fact.key, None)
+        if past is None:
+            past = Past(key=fact.key, kind=fact.kind, opened_at=fact.opened_at, digest=fact.digest)
+            self.pasts[fact.key] = past
+        past.outcome, past.attempt = fact.outcome, fact.attempt
+        self._note_undoable(fact)
+        if isinstance(fact.outcome, Ok):
+            self.value_bytes += fact.outcome.size
+        if fact.event is not None:
+            past.event = self.events.take(fact.event)
+        self.unheard.record(fact)
+
+    def _fold_moved(self, fact: Moved) -> None:
+        self.ended = fact.status in ENDED
+        if fact.status == ROLLING_BACK:
+            if not self.rolling_back:
+                self.unheard.record(fact)
+            self.rolling_back = True
+        elif fact.status == QUEUED and fact.detail.get("restart"):
+            self.restarts += 1
+        still_ms = self.standstill.moved(fact)
+        if still_ms:
+            for past in self._open.values():
+                past.shift(still_ms)
+
+    def _note_undoable(self, fact: Opened | Settled) -> None:
+        if fact.detail and fact.detail.get("rollback"):
+            self.undoable[fact.key] = fact.order
