@@ -1,4 +1,4 @@
-"""What a store does with instances, claims and events, as plain lists: the store must do the same."""
+"""What a store does with instances, claims, events and families, as plain lists: it must do the same."""
 
 from __future__ import annotations
 
@@ -20,30 +20,67 @@ from hypothesis.stateful import (
 )
 
 from tests.stores.shop import Shop, line, new
-from wflow.engine import status
-from wflow.engine.facts import Received
-from wflow.errors import InstanceEnded
+from wflow.engine import requests, status
+from wflow.engine.changes import Ended, Told
+from wflow.engine.facts import Logged
+from wflow.errors import WrongMove
 from wflow.stores.store import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
-TYPES = st.sampled_from(["paid", "shipped"])
+    from wflow.engine.facts import Fact
+    from wflow.stores.store import Delivery
+
+PAID = "paid"
+TYPES = st.sampled_from([PAID, "shipped", requests.CANCEL, requests.ROLL_BACK])
+AWAITED = st.sampled_from([PAID, "shipped", ".child-a", ".child-b"])
 TICKS = st.integers(0, 3)
+TAGS = ["red", "blue"]
+RETENTION = st.none() | st.integers(0, 5)
+
+Heard = tuple[int, str]
+"""An event for an instance: its key, and the event's type."""
 
 
 @dataclass
 class Modelled:
-    """An instance, as far as the model knows."""
+    """An instance, as far as the model knows.
+
+    ``said`` counts the lines of log in its journal, ``heard`` are the ends of children that are in it.
+    """
 
     key: int
     id: str
     status: str = status.QUEUED
     claim: Claim | None = None
     wake_at: int | None = None
+    died: bool = False
     awaits: tuple[str, ...] = ()
-    length: int = 0
-    inbox: list[Received] = field(default_factory=list)
+    last: int = 0
+    records: int = 0
+    said: int = 0
+    heard: set[str] = field(default_factory=set)
+    inbox: list[str] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
+    keep: tuple[int | None, int | None] = (None, None)
+    expires_at: int | None = None
+    parent: int | None = None
+    awaited: str = ""
+    follows: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.status in status.ENDED
+
+    def let_go(self, to: str, wake_at: int | None = None, awaits: Sequence[str] = ()) -> None:
+        """End the claim."""
+        self.status, self.claim, self.wake_at, self.awaits = to, None, wake_at, tuple(awaits)
+        self.died = False
+
+    def record(self, count: int = 1) -> None:
+        self.last += count
+        self.records += count
 
 
 class StoreAgainstModel(RuleBasedStateMachine):
@@ -57,7 +94,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.shop = Shop(url)
         self.run(self.shop.open())
-        self.now = 0
+        self.now = 1
         self.model: dict[int, Modelled] = {}
         self.numbers = 0
 
@@ -72,16 +109,25 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
     @initialize(target=instances)
     def begin(self) -> Any:
-        return self.create(2)
+        return multiple(*(self.made() for _ in range(2)))
 
-    @rule(target=instances, count=st.integers(1, 3))
-    def create(self, count: int) -> Any:
-        ids = [f"i{self.numbers + n}" for n in range(count)]
-        self.numbers += count
-        keys = self.run(self.shop.create(*ids, at=self.now))
-        for key, id_ in zip(keys, ids, strict=True):
-            self.model[key] = Modelled(key, id_)
-        return multiple(*keys)
+    @rule(target=instances, tags=st.sets(st.sampled_from(TAGS)), success=RETENTION, error=RETENTION)
+    def create(self, tags: set[str], success: int | None, error: int | None) -> Any:
+        kept = {"success_retention_ms": success, "error_retention_ms": error}
+        return self.made(tags=tuple(sorted(tags)), keep=(success, error), **kept)
+
+    @rule(
+        target=instances,
+        parent=instances,
+        awaited=st.sampled_from([".child-a", ".child-b"]),
+        follows=st.booleans(),
+    )
+    def bear(self, parent: int, awaited: str, follows: bool) -> Any:  # noqa: FBT001
+        key = self.made(parent=parent, awaited=awaited, follows=follows)
+        of = self.model.get(parent)
+        if follows and (of is None or of.over):
+            self.put(key, requests.CANCEL)
+        return key
 
     @rule(key=instances)
     def create_again(self, key: int) -> None:
@@ -101,22 +147,24 @@ class StoreAgainstModel(RuleBasedStateMachine):
         claims: list[Claim] = self.run(self.shop.claim(count, now=self.now))
         assert [claim.key for claim in claims] == [one.key for one in wanted]
         for one, claim in zip(wanted, claims, strict=True):
-            assert (claim.seq, claim.has_events) == (one.length, bool(one.inbox))
-            one.claim, one.wake_at, one.awaits = claim, None, ()
-            if one.status != status.PAUSING:
-                one.status = status.RUNNING
+            assert (claim.seq, claim.has_events, claim.died) == (one.last, bool(one.inbox), one.died)
+            assert claim.pausing is (one.status == status.PAUSING)
+            kept = one.status in {status.PAUSING, status.ROLLING_BACK}
+            one.let_go(one.status if kept else status.RUNNING)
+            one.claim = claim
         return multiple(*claims)
 
     @rule(claim=claims, count=st.integers(1, 3), off=st.sampled_from([0, 0, 0, 1, -1]))
     def say(self, claim: Claim, count: int, off: int) -> None:
         one = self.held(claim)
-        after = (one.length if one else claim.seq) + off
+        after = (one.last if one else claim.seq) + off
         refused = self.run(self.shop.say(claim, *[line("x")] * count, after=after))
         if one is None or off:
             assert refused == [claim.key]
         else:
             assert refused == []
-            one.length += count
+            one.said += count
+            one.record(count)
 
     @rule(claim=claims)
     def receive(self, claim: Claim) -> None:
@@ -127,105 +175,231 @@ class StoreAgainstModel(RuleBasedStateMachine):
             assert refused == [claim.key]
         else:
             assert refused == []
-            one.length += len(one.inbox)
+            one.record(len(one.inbox))
+            one.heard |= {type_ for type_ in one.inbox if type_.startswith(requests.CHILD)}
             one.inbox = []
 
-    @rule(claim=claims, ticks=TICKS, awaits=st.lists(TYPES, unique=True))
+    @rule(claim=claims, tags=st.none() | st.sets(st.sampled_from(TAGS)))
+    def tell(self, claim: Claim, tags: set[str] | None) -> None:
+        one = self.held(claim)
+        listed = None if tags is None else sorted(tags)
+        refused = self.run(self.shop.say(claim, change=Told(claim.key, self.now, b"x", listed)))
+        assert refused == ([] if one else [claim.key])
+        if one is not None and listed is not None:
+            one.tags = tuple(listed)
+
+    @rule(claim=claims, ticks=TICKS, awaits=st.lists(AWAITED, unique=True))
     def rest(self, claim: Claim, ticks: int, awaits: list[str]) -> None:
         one = self.held(claim)
         refused = self.run(self.shop.rest(claim, self.now + ticks, *awaits, at=self.now))
         assert refused == ([] if one else [claim.key])
         if one is None:
             return
-        one.claim = None
+        asked = any(requests.is_request(type_) for type_ in one.inbox)
         if one.status == status.PAUSING:
-            one.status = status.PAUSED
+            one.let_go(status.PAUSED, self.now if asked else None)
+            one.record()
             return
-        there = any(event.type in awaits for event in one.inbox)
-        one.status, one.awaits = status.WAITING, tuple(awaits)
-        one.wake_at = self.now if there else self.now + ticks
+        there = asked or any(type_ in awaits for type_ in one.inbox)
+        to = status.MOVES[one.status]["rest"]
+        one.let_go(to, self.now if there else self.now + ticks, awaits)
 
-    @rule(claim=claims, ended=st.sampled_from([status.COMPLETE, status.ERRORED, None]))
+    @rule(claim=claims)
+    def roll_back(self, claim: Claim) -> None:
+        one = self.held(claim)
+        assert self.run(self.shop.roll(claim, at=self.now)) == ([] if one else [claim.key])
+        if one is not None:
+            one.status = status.ROLLING_BACK
+
+    @rule(claim=claims, ended=st.sampled_from([status.COMPLETE, status.ERRORED, status.TERMINATED, None]))
     def end(self, claim: Claim, ended: str | None) -> None:
         one = self.held(claim)
         if ended is None:
-            refused = self.run(self.shop.hold(claim, at=self.now))
-        else:
-            refused = self.run(self.shop.end(claim, ended, at=self.now))
-        assert refused == ([] if one else [claim.key])
-        if one is not None:
-            one.claim, one.status = None, ended or status.PAUSED
-            if ended:
-                one.inbox = []
+            assert self.run(self.shop.hold(claim, at=self.now)) == ([] if one else [claim.key])
+            if one is not None:
+                one.let_go(status.PAUSED)
+            return
+        change = Ended(claim.key, self.now, ended)
+        appended = self.run(self.shop.append(claim, changes=[change], after=0))
+        assert appended.refused == ([] if one else [claim.key])
+        assert told(appended.deliveries) == ([] if one is None else self.ends(one, ended))
 
-    @rule(claim=consumes(claims))
-    def release(self, claim: Claim) -> None:
+    @rule(claim=consumes(claims), died=st.booleans())
+    def release(self, claim: Claim, died: bool) -> None:  # noqa: FBT001
         one = self.held(claim)
-        self.run(self.shop.store.release([(claim.key, claim.epoch)], now=self.now))
+        self.run(self.shop.store.release([(claim.key, claim.epoch)], now=self.now, died=died))
         if one is not None:
-            one.claim, one.wake_at = None, self.now
+            one.claim, one.wake_at, one.died = None, 0 if died else self.now, died
 
     @rule(key=instances, verb=st.sampled_from(["terminate", "pause", "pause", "resume", "resume"]))
     def move(self, key: int, verb: str) -> None:
         if (one := self.model.get(key)) is None:
             return
-        after = status.after(one.status, verb)
+        before, after = one.status, status.after(one.status, verb)
         if after is None:
             try:
                 self.run(self.shop.store.move(key, verb, now=self.now))
-            except InstanceEnded:
+            except WrongMove:
                 return
             raise AssertionError(f"{one.status} is no status to {verb} from")
-        assert self.run(self.shop.store.move(key, verb, now=self.now)).status == after
-        one.status, one.claim, one.awaits, one.length = after, None, (), one.length + 1
-        one.wake_at = self.now if after in {status.PAUSING, status.RUNNING} else None
+        moving = self.run(self.shop.store.move(key, verb, now=self.now))
+        assert moving.instance.status == after
+        if (before, verb) in {(status.RUNNING, "pause"), (status.PAUSING, "resume")}:
+            assert moving.held is (one.claim is not None)
+            one.status = after
+            if one.claim is None:
+                one.record()
+            return
+        one.record()
+        assert not moving.held
         if after in status.ENDED:
-            one.inbox = []
+            assert told(moving.deliveries) == self.ends(one, after)
+            return
+        asked = after == status.PAUSED and any(requests.is_request(type_) for type_ in one.inbox)
+        one.let_go(after, self.now if asked else None)
+
+    @rule(key=instances, cut=st.booleans())
+    def restart(self, key: int, cut: bool) -> None:  # noqa: FBT001
+        if (one := self.model.get(key)) is None:
+            return
+        how = {"cut": lines} if cut else {}
+        work = self.shop.store.restart(key, version="v1", seed=b"", now=self.now, **how)
+        if one.status == status.ROLLING_BACK:
+            try:
+                self.run(work)
+            except WrongMove:
+                return
+            raise AssertionError("what rolls back cannot be restarted")
+        moving = self.run(work)
+        one.let_go(status.QUEUED)
+        if cut:
+            one.records -= one.said
+        else:
+            one.records, one.heard = 0, set()
+        one.inbox = [type_ for type_ in one.inbox if type_ in one.heard]
+        assert told(moving.deliveries) == self.part(one)
+        one.said, one.expires_at = 0, None
+        one.record()
 
     @rule(key=instances, type_=TYPES)
     def deliver(self, key: int, type_: str) -> None:
-        if (one := self.model.get(key)) is None or one.status in status.ENDED:
+        if (one := self.model.get(key)) is None or one.over:
             return
         delivery = self.run(self.shop.store.deliver(key, type_, b"", now=self.now))
         assert delivery.claimed is (one.claim is not None)
-        one.inbox.append(delivery.event)
-        if type_ in one.awaits and one.wake_at is not None:
-            one.wake_at = min(one.wake_at, self.now)
+        self.put(key, type_)
 
-    @rule(key=consumes(instances))
-    def delete(self, key: int) -> None:
-        expected = 1 if self.model.pop(key, None) else 0
-        assert self.run(self.shop.store.delete([key])) == expected
+    @rule(keys=st.lists(consumes(instances), min_size=1, max_size=2))
+    def delete(self, keys: list[int]) -> None:
+        gone = [one for key in keys if (one := self.model.pop(key, None)) is not None]
+        deliveries = self.run(self.shop.store.delete(keys, now=self.now))
+        unfinished = [one for one in gone if not one.over]
+        heard = [each for one in unfinished for each in self.tell_parent(one)]
+        assert told(deliveries) == heard + self.ask_followers([one.key for one in unfinished])
+
+    @rule(limit=st.integers(1, 2))
+    def retire(self, limit: int) -> None:
+        late = [
+            one for one in self.model.values() if one.expires_at is not None and one.expires_at <= self.now
+        ]
+        late.sort(key=lambda one: (one.expires_at, one.key))
+        assert self.run(self.shop.store.retire(now=self.now, limit=limit)) == len(late[:limit])
+        for one in late[:limit]:
+            del self.model[one.key]
 
     @rule()
-    def restart(self) -> None:
+    def reopen(self) -> None:
         self.run(self.shop.reopen())
         for one in self.model.values():
             if one.claim is not None:
-                one.claim, one.wake_at = None, 0
+                one.claim, one.wake_at, one.died = None, 0, True
+
+    # -- what that means
+
+    def made(
+        self, *, tags: tuple[str, ...] = (), keep: tuple[int | None, int | None] = (None, None), **more: Any
+    ) -> int:
+        self.numbers += 1
+        id_ = f"i{self.numbers}"
+        (key,) = self.run(self.shop.create(id_, at=self.now, tags=tags, **more))
+        family = {name: more[name] for name in ("parent", "awaited", "follows") if name in more}
+        self.model[key] = Modelled(key, id_, tags=tags, keep=keep, **family)
+        return int(key)
 
     def held(self, claim: Claim) -> Modelled | None:
         """Find the instance that a claim holds still."""
         one = self.model.get(claim.key)
         return one if one is not None and one.claim == claim else None
 
+    def put(self, key: int, type_: str) -> Heard:
+        """Have an event in an inbox."""
+        one = self.model[key]
+        is_ours = type_.startswith(".")
+        if not (is_ours and type_ in one.inbox):
+            one.inbox.append(type_)
+        if requests.is_request(type_) and one.status == status.PAUSING:
+            one.status = status.RUNNING
+        if one.claim is None and one.status != status.QUEUED:
+            if requests.is_request(type_):
+                one.wake_at = self.now if one.wake_at is None else min(one.wake_at, self.now)
+            elif type_ in one.awaits and one.wake_at is not None:
+                one.wake_at = min(one.wake_at, self.now)
+        return (key, type_)
+
+    def ends(self, one: Modelled, to: str) -> list[Heard]:
+        """Let an instance end, and its family hear of it."""
+        one.let_go(to)
+        one.inbox = []
+        keep = one.keep[0 if to == status.COMPLETE else 1]
+        one.expires_at = None if keep is None else self.now + keep
+        return self.tell_parent(one) + self.ask_followers([one.key])
+
+    def tell_parent(self, one: Modelled) -> list[Heard]:
+        parent = None if one.parent is None else self.model.get(one.parent)
+        return [] if parent is None or parent.over else [self.put(parent.key, one.awaited)]
+
+    def ask_followers(self, keys: list[int]) -> list[Heard]:
+        return [
+            self.put(one.key, requests.CANCEL)
+            for one in sorted(self.model.values(), key=lambda one: one.key)
+            if one.parent in keys and one.follows and not one.over
+        ]
+
+    def part(self, one: Modelled) -> list[Heard]:
+        """Part an instance from the children whose ends are not in what is left of its journal."""
+        parted = [
+            child
+            for child in sorted(self.model.values(), key=lambda child: child.key)
+            if child.parent == one.key and child.awaited not in one.heard
+        ]
+        asked = [self.put(each.key, requests.CANCEL) for each in parted if each.follows and not each.over]
+        for child in parted:
+            child.parent, child.awaited, child.follows = None, "", False
+        return asked
+
     # -- what must be the same at any time
 
     @invariant()
     def lists_are_the_same(self) -> None:
         found = self.run(self.shop.store.find("shop", newest_first=False, limit=1000))
-        assert [(each.key, each.id, each.status, each.wake_at) for each in found] == [
-            (one.key, one.id, one.status, one.wake_at)
+        assert [
+            (one.key, one.id, one.status, one.wake_at, one.expires_at, one.tags, one.parent) for one in found
+        ] == [
+            (one.key, one.id, one.status, one.wake_at, one.expires_at, one.tags, one.parent)
             for one in sorted(self.model.values(), key=lambda one: one.key)
         ]
+        red = self.run(self.shop.store.find("shop", tag="red", limit=1000))
+        assert [one.key for one in red] == sorted(
+            (one.key for one in self.model.values() if "red" in one.tags), reverse=True
+        )
 
     @invariant()
     def pasts_are_the_same(self) -> None:
         pasts = self.run(self.shop.store.load(dict.fromkeys(self.model, 0)))
         for one in self.model.values():
             past = pasts[one.key]
-            assert (past.seq, len(past.records)) == (one.length, one.length)
-            assert [event.event for event in past.events] == [event.event for event in one.inbox]
+            assert (past.seq, len(past.records)) == (one.last, one.records)
+            assert [event.type for event in past.events] == one.inbox
 
     @invariant()
     def the_next_instant_is_the_same(self) -> None:
@@ -233,7 +407,17 @@ class StoreAgainstModel(RuleBasedStateMachine):
         assert self.run(self.shop.store.due_at(["shop"])) == min(due, default=None)
 
 
+def told(deliveries: list[Delivery]) -> list[Heard]:
+    """Name what was delivered."""
+    return [(one.key, one.event.type) for one in deliveries]
+
+
+def lines(journal: Sequence[tuple[int, Fact]]) -> list[int]:
+    """Cut all that was logged."""
+    return [seq for seq, fact in journal if isinstance(fact, Logged)]
+
+
 def play(urls: Callable[[], str]) -> None:
     """Let Hypothesis play, on a new store each time; shorter than elsewhere, as each step is on disk."""
-    shorter = settings(max_examples=settings().max_examples // 5, stateful_step_count=30)
+    shorter = settings(max_examples=settings().max_examples // 3, stateful_step_count=30)
     run_state_machine_as_test(lambda: StoreAgainstModel(urls()), settings=shorter)  # type: ignore[arg-type]

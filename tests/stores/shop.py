@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wflow import stores
 from wflow.engine import facts
-from wflow.engine.changes import Ended, Held, Rested
+from wflow.engine.changes import Ended, Held, Rested, Rolling
 from wflow.engine.facts import Logged, Received
 from wflow.engine.outcome import Failure
 from wflow.stores.store import Batch, New
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wflow.engine.changes import Change, Row
     from wflow.engine.facts import Fact
-    from wflow.stores.store import Claim, Instance, Record, Store
+    from wflow.stores.store import Appended, Claim, Instance, Record, Store
 
 FAILURE = Failure("Boom", "it went off")
 
@@ -38,9 +40,9 @@ class Shop:
         await self.close()
         await self.open()
 
-    async def create(self, *ids: str, workflow: str = "shop", at: int = 1) -> list[int]:
+    async def create(self, *ids: str, workflow: str = "shop", at: int = 1, **more: Any) -> list[int]:
         """Create instances and give their keys."""
-        keys = await self.store.create([new(id_, workflow=workflow, at=at) for id_ in ids])
+        keys = await self.store.create([new(id_, workflow=workflow, at=at, **more) for id_ in ids])
         assert None not in keys
         return [key for key in keys if key is not None]
 
@@ -48,11 +50,19 @@ class Shop:
         """Claim instances of one workflow."""
         return await self.store.claim({workflow: count}, owner="me", now=now)
 
-    async def claimed(self, id_: str = "a", *, now: int = 10) -> Claim:
+    async def claimed(self, id_: str = "a", *, now: int = 10, **more: Any) -> Claim:
         """Create an instance and claim it."""
-        await self.create(id_)
-        (claim,) = await self.claim(now=now)
-        return claim
+        (key,) = await self.create(id_, **more)
+        return next(claim for claim in await self.claim(now=now) if claim.key == key)
+
+    async def append(
+        self, claim: Claim, *said: Fact, changes: Sequence[Change] = (), after: int | None = None
+    ) -> Appended:
+        """Append facts, and changes, under a claim, from beyond the seq where its journal ends."""
+        rows = numbered(claim.key, said, after=claim.seq if after is None else after)
+        received = [fact.event for fact in said if isinstance(fact, Received)]
+        batch = Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=changes, received=received)
+        return await self.store.append(batch)
 
     async def say(
         self,
@@ -61,12 +71,9 @@ class Shop:
         change: Change | None = None,
         after: int | None = None,
     ) -> list[int]:
-        """Append facts, and a change, under a claim, from beyond the seq where its journal ends."""
-        rows = numbered(claim.key, said, after=claim.seq if after is None else after)
-        received = [fact.event for fact in said if isinstance(fact, Received)]
+        """Append facts, and a change; give what was refused."""
         changes = [] if change is None else [change]
-        batch = Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=changes, received=received)
-        return await self.store.append(batch)
+        return (await self.append(claim, *said, changes=changes, after=after)).refused
 
     async def rest(self, claim: Claim, wake_at: int, *awaits: str, at: int = 20) -> list[int]:
         return await self.say(claim, change=Rested(claim.key, at, wake_at, list(awaits)))
@@ -76,6 +83,9 @@ class Shop:
 
     async def hold(self, claim: Claim, *, at: int = 20) -> list[int]:
         return await self.say(claim, change=Held(claim.key, at, FAILURE))
+
+    async def roll(self, claim: Claim, *, at: int = 20) -> list[int]:
+        return await self.say(claim, change=Rolling(claim.key, at, FAILURE))
 
     async def get(self, id_: str, *, workflow: str = "shop") -> Instance:
         found = await self.store.find_one(workflow, id_)
@@ -95,8 +105,8 @@ class Shop:
         return [(event.event, event.type) for event in past.events]
 
 
-def new(id_: str, *, workflow: str = "shop", at: int = 1) -> New:
-    return New(workflow=workflow, id=id_, version="v1", params=b"\xc0", at=at)
+def new(id_: str, *, workflow: str = "shop", at: int = 1, **more: Any) -> New:
+    return New(workflow=workflow, id=id_, version="v1", params=b"\xc0", at=at, **more)
 
 
 def line(message: str, at: int = 15) -> Logged:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 import sqlite3
@@ -17,6 +18,7 @@ import pytest
 from tests.stores.shop import Shop, line, new
 from wflow import stores
 from wflow.engine import facts
+from wflow.engine.changes import Ended
 from wflow.engine.facts import LOGGED
 from wflow.errors import InvalidInput, StoreBusy, StoreError, UsageError
 from wflow.stores import sqlite, statements
@@ -116,6 +118,11 @@ async def test_every_commit_is_fsynced_into_a_write_ahead_log(loop: asyncio.Runn
     writer, _ = connections(own)
     assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_what_is_deleted_is_not_overwritten_with_zeros(loop: asyncio.Runner, own: Shop):
+    writer, _ = connections(own)
+    assert writer.execute("PRAGMA secure_delete").fetchone() == (2,)
 
 
 async def test_readers_cannot_write(loop: asyncio.Runner, own: Shop):
@@ -266,6 +273,62 @@ async def test_migrations_are_applied_all_or_none_and_from_where_the_folder_is(
     assert await own.status("a") == "queued"
 
 
+FIRST_DATA = """
+    INSERT INTO instances (key, workflow, id, version, status, epoch, owner, wake_at, awaits, created_at,
+        modified_at, started_at, ended_at, trigger, params, output)
+    VALUES (1, 'shop', 'queued', 'v1', 'queued', 0, NULL, NULL, NULL, 1, 1, NULL, NULL, 'api', x'c0', NULL),
+           (2, 'shop', 'held', 'v1', 'running', 3, 'runner', NULL, NULL, 2, 5, 5, NULL, 'api', x'c0', NULL),
+           (3, 'shop', 'waiting', 'v1', 'waiting', 1, NULL, 500, '["paid"]', 3, 6, 5, NULL, 'api', x'c0',
+            NULL),
+           (4, 'shop', 'over', 'v1', 'complete', 1, NULL, NULL, NULL, 4, 7, 5, 7, 'api', x'c0', x'01'),
+           (5, 'shop', 'paused', 'v1', 'paused', 1, NULL, NULL, NULL, 5, 8, 5, NULL, 'api', x'c0', NULL);
+    INSERT INTO inbox (instance, type, payload, sent_at) VALUES (5, 'paid', x'c0', 8);
+    INSERT INTO cells (space, key, meta, value) VALUES ('kv', 'a', x'', x'01');
+"""
+
+
+def test_a_migration_that_has_been_applied_somewhere_stays_as_it_is():
+    digests = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in statements.MIGRATIONS[:1]]
+    assert digests == ["67573fbec6e2ebd8"]
+
+
+async def test_a_folder_of_the_first_wflow_opens_and_works(loop: asyncio.Runner, own: Shop):
+    await own.close()
+    database = Path(own.url.removeprefix("sqlite://")) / "wflow.sqlite"
+    database.unlink()
+    first = sqlite3.connect(database)
+    first.executescript(statements.MIGRATIONS[0] + FIRST_DATA + "PRAGMA user_version = 1;")
+    rows = [(1, 2, 1, LOGGED, 6, facts.encode(line("one"))), (2, 4, 1, LOGGED, 7, facts.encode(line("two")))]
+    first.executemany(statements.APPEND, rows)
+    first.commit()
+    first.close()
+    await own.open()
+    assert {one.id: (one.status, one.tags, one.parent) for one in await own.store.find("shop")} == {
+        "queued": ("queued", (), None),
+        "held": ("running", (), None),
+        "waiting": ("waiting", (), None),
+        "over": ("complete", (), None),
+        "paused": ("paused", (), None),
+    }
+    assert (await own.get("over")).output == b"\x01"
+    assert await own.store.retire(now=10**15, limit=10) == 0
+    await own.store.deliver(3, "paid", b"", now=400)
+    held, waiting, queued = await own.claim(now=400)
+    assert [(one.id, one.epoch, one.seq, one.died, one.seed) for one in (held, waiting, queued)] == [
+        ("held", 4, 1, True, b""),
+        ("waiting", 2, 0, False, b""),
+        ("queued", 1, 0, False, b""),
+    ]
+    assert await own.say(held, line("three"), change=Ended(held.key, 410, "complete")) == []
+    assert (await own.store.restart(4, version="v2", seed=b"s", now=420)).instance.status == "queued"
+    assert (await own.store.move(5, "resume", now=430)).instance.status == "queued"
+    assert [one.id for one in await own.claim(now=440)] == ["over", "paused"]
+    claim = await own.claimed("new", now=450, tags=["vip"], parent=waiting.key, awaited=".child-x-1")
+    await own.end(claim)
+    assert [event for _, event in await own.events(waiting.key)] == ["paid", ".child-x-1"]
+    assert list(await own.store.read("kv", ["a"], now=1)) == ["a"]
+
+
 # -- a full disk ------------------------------------------------------------------------------------------
 
 
@@ -340,6 +403,24 @@ def test_a_disk_that_takes_no_more_costs_nothing_that_was_acknowledged(folder: P
     assert kept == said + 1 > 5
 
 
+# -- what is left over ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["delete", "retire"])
+async def test_of_what_is_deleted_no_table_has_a_row(loop: asyncio.Runner, own: Shop, how: str):
+    claim = await own.claimed("a", tags=["vip"], success_retention_ms=0)
+    await own.store.deliver(claim.key, "paid", b"", now=11)
+    await own.say(claim, line("one"))
+    if how == "delete":
+        await own.store.delete([claim.key], now=20)
+    else:
+        await own.say(claim, change=Ended(claim.key, 20, "complete"), after=1)
+        assert await own.store.retire(now=20, limit=1) == 1
+    writer, _ = connections(own)
+    left = [row for row in writer.iterdump() if row.startswith("INSERT INTO") and "sequence" not in row]
+    assert [row for row in left if '"marks"' not in row] == []
+
+
 # -- group commit -----------------------------------------------------------------------------------------
 
 
@@ -376,6 +457,37 @@ async def test_a_poisonous_operation_is_left_out_and_only_the_others_are_run_aga
     assert [record.at for record in await own.store.tail(0)] == [1, 15, 3]
 
 
+# -- what is found by an index ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (statements.DUE, "instances_due"),
+        (statements.NEXT_QUEUED, "instances_by_status"),
+        (statements.FIND_NEWEST, "instances_by_status"),
+        (statements.FIND_TAGGED_NEWEST, "instances_by_tag"),
+        (statements.FIND_TAGGED_OLDEST, "instances_by_tag"),
+        (statements.EXPIRED, "instances_by_expiry"),
+        (statements.FOLLOWERS, "instances_by_parent"),
+        (statements.CHILDREN, "instances_by_parent"),
+        (statements.DELETE_RECORDS, "records_by_instance"),
+        (statements.CUT_RECORDS, "records_by_instance"),
+        (statements.FORGET_EVENTS, "inbox_by_instance"),
+        (statements.KEPT, "inbox_by_instance"),
+    ],
+)
+async def test_no_table_is_read_from_end_to_end(loop: asyncio.Runner, own: Shop, statement: str, index: str):
+    writer, _ = connections(own)
+    wanted = ["[]" for _ in range(statement.count("?"))]
+    plan = [row[3] for row in writer.execute(f"EXPLAIN QUERY PLAN {statement}", wanted)]
+    assert any(index in step for step in plan)
+    assert [step for step in plan if step.startswith("SCAN ") and "json_each" not in step] in (
+        [],
+        ["SCAN (subquery-1)"],
+    )
+
+
 # -- what does not escape ---------------------------------------------------------------------------------
 
 
@@ -389,12 +501,14 @@ async def test_no_error_of_sqlite_reaches_a_caller(loop: asyncio.Runner, own: Sh
         store.load({odd: 0}),  # type: ignore[dict-item]
         store.release([(claim.key, odd)], now=1),  # type: ignore[list-item]
         store.move(odd, "terminate", now=1),  # type: ignore[arg-type]
-        store.deliver(claim.key, odd, b"", now=1),  # type: ignore[arg-type]
+        store.deliver(claim.key, "paid", odd, now=1),  # type: ignore[arg-type]
         store.find_one(odd, "a"),  # type: ignore[arg-type]
         store.find("shop", after=odd),  # type: ignore[arg-type]
         store.counts(odd),  # type: ignore[arg-type]
         store.due_at([odd]),  # type: ignore[list-item]
-        store.delete([odd]),  # type: ignore[list-item]
+        store.delete([odd], now=1),  # type: ignore[list-item]
+        store.restart(claim.key, version=odd, seed=b"", now=1),  # type: ignore[arg-type]
+        store.retire(now=odd, limit=1),  # type: ignore[arg-type]
         store.journal(odd),  # type: ignore[arg-type]
         store.note([(odd, 1, b"")]),  # type: ignore[list-item]
         store.tail(odd),  # type: ignore[arg-type]

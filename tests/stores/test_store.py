@@ -11,11 +11,12 @@ import pytest
 from tests.stores import model
 from tests.stores.shop import FAILURE, Shop, ids, line, new, numbered
 from wflow.engine import facts, names
-from wflow.engine.changes import Ended, Rested
+from wflow.engine.changes import Ended, Rested, Told
 from wflow.engine.facts import LOGGED, MOVED, Moved, Received
 from wflow.engine.outcome import Failure
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, StoreError, TooMany
-from wflow.stores.store import Absent, Batch, Cell, Instance, Store
+from wflow.stores import pieces
+from wflow.stores.store import Absent, Appended, Batch, Cell, Instance, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,15 @@ async def test_what_is_created_is_queued_with_all_it_was_given(shop: Shop):
         output=None,
         failure=None,
     )
+
+
+async def test_a_claim_has_the_seed_that_an_instance_was_created_with(shop: Shop):
+    (one,) = [await shop.claimed("a", seed=bytes(range(16)))]
+    (other,) = [await shop.claimed("b")]
+    assert (one.seed, other.seed) == (bytes(range(16)), b"")
+    await shop.rest(one, 30)
+    (again,) = await shop.claim(now=30)
+    assert (again.seed, again.started_at) == (one.seed, 10)
 
 
 async def test_keys_grow_in_the_order_of_creation(shop: Shop):
@@ -217,7 +227,7 @@ async def test_the_other_instances_of_a_batch_with_a_stale_claim_are_kept(shop: 
     claims = [(claim.key, claim.epoch) for claim in (a, b, c)]
     rows = [row for claim in (a, b, c) for row in numbered(claim.key, (line("x"),), after=0)]
     changes = [Ended(b.key, 20, "complete"), Ended(c.key, 20, "complete")]
-    assert await shop.store.append(Batch(claims=claims, rows=rows, changes=changes)) == [b.key]
+    assert (await shop.store.append(Batch(claims=claims, rows=rows, changes=changes))).refused == [b.key]
     assert [len(await shop.facts(claim.key)) for claim in (a, b, c)] == [1, 0, 1]
     assert [await shop.status(id_) for id_ in "abc"] == ["running", "waiting", "complete"]
 
@@ -227,7 +237,7 @@ async def test_a_claim_that_was_never_given_is_refused(shop: Shop):
     batch = Batch(
         claims=[(key, 0), (key, 1), (NOBODY, 1)], rows=numbered(key, (line("x"),), after=0), changes=()
     )
-    assert await shop.store.append(batch) == [key, NOBODY]
+    assert (await shop.store.append(batch)).refused == [key, NOBODY]
     assert await shop.facts(key) == []
 
 
@@ -241,7 +251,7 @@ async def test_what_no_claim_of_the_batch_covers_is_refused(shop: Shop):
         changes=[Ended(b.key, 20, "complete")],
         received=[event.event],
     )
-    assert await shop.store.append(batch) == [b.key]
+    assert (await shop.store.append(batch)).refused == [b.key]
     assert [len(await shop.facts(claim.key)) for claim in (a, b)] == [1, 0]
     assert await shop.status("b") == "running"
     assert await shop.events(b.key) == [(event.event, "paid")]
@@ -254,7 +264,7 @@ async def test_a_journal_has_no_gap_and_no_number_twice(shop: Shop, seqs: list[i
     rows = [(a.key, seq, LOGGED, 15, facts.encode(line("x"))) for seq in seqs]
     rows += numbered(b.key, (line("y"),), after=0)
     batch = Batch(claims=[(a.key, a.epoch), (b.key, b.epoch)], rows=rows, changes=[Rested(a.key, 1, 2, [])])
-    assert await shop.store.append(batch) == [a.key]
+    assert (await shop.store.append(batch)).refused == [a.key]
     assert [len(await shop.facts(claim.key)) for claim in (a, b)] == [0, 1]
     assert await shop.status("a") == "running"
 
@@ -263,11 +273,11 @@ async def test_a_journal_goes_on_after_a_move_has_added_its_record(shop: Shop):
     claim = await shop.claimed()
     await shop.say(claim, line("one"))
     await shop.store.move(claim.key, "pause", now=20)
-    await shop.store.move(claim.key, "rest", now=21)
+    await shop.say(claim, change=Rested(claim.key, 21, 100, []), after=1)
     await shop.store.move(claim.key, "resume", now=22)
     (again,) = await shop.claim(now=30)
-    assert again.seq == 4
-    assert await shop.say(again, line("two"), after=3) == [again.key]
+    assert again.seq == 3
+    assert await shop.say(again, line("two"), after=2) == [again.key]
     assert await shop.say(again, line("two")) == []
 
 
@@ -301,7 +311,7 @@ async def test_an_instance_that_is_held_is_paused_and_tells_why(shop: Shop):
 
 
 async def test_an_empty_batch_does_nothing(store: Store):
-    assert await store.append(Batch(claims=[])) == []
+    assert await store.append(Batch(claims=[])) == Appended([], [])
 
 
 async def test_a_journal_is_loaded_from_beyond_a_seq(shop: Shop):
@@ -370,112 +380,6 @@ async def test_a_claim_does_not_outlive_its_process(shop: Shop):
     (again,) = await shop.claim(now=10)
     assert (again.key, again.seq) == (claim.key, 1)
     assert again.epoch > claim.epoch
-
-
-# -- moves ------------------------------------------------------------------------------------------------
-
-
-async def test_a_move_is_made_and_recorded_and_ends_the_claim(shop: Shop):
-    claim = await shop.claimed()
-    await shop.say(claim, line("one"))
-    moved = await shop.store.move(claim.key, "terminate", now=60)
-    assert (moved.status, moved.ended_at, moved.modified_at) == ("terminated", 60, 60)
-    assert moved == await shop.get("a")
-    assert await shop.facts(claim.key) == [line("one"), Moved("terminated", 60)]
-    assert await shop.say(claim, line("late"), after=1) == [claim.key]
-    assert await shop.say(claim, line("late"), after=2) == [claim.key]
-    assert await shop.claim(now=10**12) == []
-
-
-@pytest.mark.parametrize("how", ["queued", "waiting", "running", "paused"])
-async def test_whatever_has_not_ended_can_be_terminated(shop: Shop, how: str):
-    (key,) = await shop.create("a")
-    if how != "queued":
-        (claim,) = await shop.claim()
-    if how == "waiting":
-        await shop.rest(claim, 100)
-    if how == "paused":
-        await shop.hold(claim)
-    assert await shop.status("a") == how
-    assert (await shop.store.move(key, "terminate", now=60)).status == "terminated"
-    assert await shop.claim(now=10**12) == []
-
-
-@pytest.mark.parametrize("verb", ["terminate", "pause", "resume", "start", "what"])
-async def test_an_instance_that_ended_does_not_move(shop: Shop, verb: str):
-    claim = await shop.claimed()
-    await shop.end(claim)
-    with pytest.raises(InstanceEnded, match=f"Cannot {verb} instance since its on status complete"):
-        await shop.store.move(claim.key, verb, now=60)
-    assert await shop.facts(claim.key) == []
-
-
-async def test_a_move_that_the_table_does_not_have_changes_nothing(shop: Shop):
-    (key,) = await shop.create("a")
-    with pytest.raises(InstanceEnded):
-        await shop.store.move(key, "resume", now=60)
-    assert (await shop.get("a")).modified_at == 1
-    assert await shop.facts(key) == []
-
-
-async def test_what_does_not_exist_does_not_move(store: Store):
-    with pytest.raises(InstanceNotFound):
-        await store.move(NOBODY, "terminate", now=60)
-
-
-async def test_a_paused_instance_is_left_alone_until_it_is_resumed(shop: Shop):
-    claim = await shop.claimed()
-    await shop.rest(claim, 100, "paid")
-    await shop.store.move(claim.key, "pause", now=60)
-    await shop.store.deliver(claim.key, "paid", b"", now=70)
-    assert await shop.claim(now=10**12) == []
-    await shop.store.move(claim.key, "resume", now=80)
-    assert await shop.status("a") == "queued"
-    (again,) = await shop.claim(now=90)
-    assert again.has_events
-
-
-async def test_a_queued_instance_that_was_paused_goes_back_to_its_place(shop: Shop):
-    (key, _) = await shop.create("a", "b")
-    await shop.store.move(key, "pause", now=5)
-    assert [claim.id for claim in await shop.claim(1)] == ["b"]
-    await shop.create("c")
-    await shop.store.move(key, "resume", now=6)
-    assert [claim.id for claim in await shop.claim()] == ["a", "c"]
-
-
-async def test_a_running_instance_that_shall_pause_goes_on_until_it_rests(shop: Shop):
-    claim = await shop.claimed()
-    assert (await shop.store.move(claim.key, "pause", now=60)).status == "waitingForPause"
-    (again,) = await shop.claim(now=60)
-    assert await shop.status("a") == "waitingForPause"
-    await shop.rest(again, 100, "paid")
-    found = await shop.get("a")
-    assert (found.status, found.wake_at) == ("paused", None)
-    await shop.store.deliver(claim.key, "paid", b"", now=70)
-    assert await shop.claim(now=10**12) == []
-
-
-async def test_an_instance_that_shall_pause_may_be_resumed_or_end_first(shop: Shop):
-    claim = await shop.claimed()
-    await shop.store.move(claim.key, "pause", now=60)
-    assert (await shop.store.move(claim.key, "resume", now=61)).status == "running"
-    (again,) = await shop.claim(now=61)
-    await shop.store.move(claim.key, "pause", now=62)
-    (again,) = await shop.claim(now=62)
-    assert await shop.end(again) == []
-    assert await shop.status("a") == "complete"
-
-
-async def test_an_instance_that_shall_pause_is_not_forgotten_over_a_restart(shop: Shop):
-    claim = await shop.claimed()
-    await shop.store.move(claim.key, "pause", now=60)
-    await shop.claim(now=60)
-    await shop.reopen()
-    (again,) = await shop.claim(now=70)
-    assert await shop.status("a") == "waitingForPause"
-    await shop.rest(again, 100)
-    assert await shop.status("a") == "paused"
 
 
 # -- events -----------------------------------------------------------------------------------------------
@@ -573,6 +477,14 @@ async def test_an_event_whose_receipt_was_refused_is_kept_for_the_next_holder(sh
     await shop.store.release([(first.key, first.epoch)], now=16)
     assert await shop.say(first, event) == [first.key]
     assert await shop.events(first.key) == [(event.event, "paid")]
+
+
+async def test_an_event_whose_receipt_does_not_follow_is_kept_for_the_next_holder(shop: Shop):
+    claim = await shop.claimed()
+    event = (await shop.store.deliver(claim.key, "paid", b"", now=15)).event
+    assert await shop.say(claim, event, after=1) == [claim.key]
+    assert await shop.events(claim.key) == [(event.event, "paid")]
+    assert await shop.say(claim, event) == []
 
 
 async def test_an_event_number_is_never_given_twice(shop: Shop):
@@ -718,6 +630,160 @@ async def test_a_list_is_of_one_moment_while_instances_move(shop: Shop):
     await moving
 
 
+# -- tags, and what the code wants shown -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+async def test_lists_have_those_with_a_tag_in_pages(shop: Shop, newest_first: bool, limit: int):  # noqa: FBT001
+    for n in range(9):
+        await shop.create(f"i{n}", tags=["all", "odd" if n % 2 else "even"])
+    await shop.create("bare")
+    await shop.create("x", workflow="mail", tags=["all", "odd"])
+    for claim in await shop.claim(4):
+        await shop.end(claim)
+    for tag, status, count in [
+        ("all", None, 9),
+        ("odd", None, 4),
+        ("all", "complete", 4),
+        ("even", "queued", 3),
+        ("all", "paused", 0),
+        ("ALL", None, 0),
+    ]:
+        found: list[Instance] = []
+        while page := await shop.store.find(
+            "shop",
+            status=status,
+            tag=tag,
+            after=found[-1].key if found else None,
+            newest_first=newest_first,
+            limit=limit,
+        ):
+            assert len(page) <= limit
+            found += page
+        keys = [one.key for one in found]
+        assert keys == sorted(set(keys), reverse=newest_first)
+        assert len(keys) == count
+        assert all(tag in one.tags for one in found)
+
+
+async def test_tags_are_shown_as_they_were_given_and_once(shop: Shop):
+    (key,) = await shop.create("a", tags=["zebra", "ant", "zebra", "Bee", "100 %"])
+    assert (await shop.get("a")).tags == ("zebra", "ant", "Bee", "100 %")
+    assert [one.key for one in await shop.store.find("shop", tag="zebra")] == [key]
+    assert await shop.store.create([new("a", tags=["late"])]) == [None]
+    assert await shop.store.find("shop", tag="late") == []
+
+
+async def test_what_the_code_tells_is_shown_until_it_tells_something_else(shop: Shop):
+    claim = await shop.claimed("a", tags=["old"])
+    assert (await shop.get("a")).shown is None
+    await shop.say(claim, line("one"), change=Told(claim.key, 30, b"\x01"))
+    found = await shop.get("a")
+    assert (found.shown, found.tags, found.status, found.modified_at) == (b"\x01", ("old",), "running", 30)
+    await shop.say(claim, change=Told(claim.key, 31, None, ["new", "newer"]), after=1)
+    found = await shop.get("a")
+    assert (found.shown, found.tags) == (b"\x01", ("new", "newer"))
+    assert await shop.store.find("shop", tag="old") == []
+    await shop.append(
+        claim, changes=[Told(claim.key, 32, b"\x02", []), Ended(claim.key, 33, "complete")], after=1
+    )
+    found = await shop.get("a")
+    assert (found.shown, found.tags, found.status) == (b"\x02", (), "complete")
+
+
+async def test_what_is_told_without_a_claim_is_refused(shop: Shop):
+    claim = await shop.claimed("a", tags=["old"])
+    await shop.rest(claim, 30)
+    assert await shop.say(claim, change=Told(claim.key, 31, b"\x01", ["new"])) == [claim.key]
+    found = await shop.get("a")
+    assert (found.shown, found.tags) == (None, ("old",))
+
+
+async def test_the_tags_of_what_is_deleted_are_gone(shop: Shop):
+    (key,) = await shop.create("a", tags=["vip"])
+    await shop.store.delete([key], now=20)
+    assert await shop.store.find("shop", tag="vip") == []
+    await shop.create("a")
+    assert (await shop.get("a")).tags == ()
+
+
+# -- retention --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "expires_at"),
+    [("complete", 150), ("errored", 1_050), ("cancelled", 1_050), ("terminated", 1_050)],
+)
+async def test_an_instance_is_kept_as_long_as_its_end_deserves(shop: Shop, how: str, expires_at: int):
+    claim = await shop.claimed("a", success_retention_ms=100, error_retention_ms=1_000)
+    assert (await shop.get("a")).expires_at is None
+    if how == "terminated":
+        assert (await shop.store.move(claim.key, "terminate", now=50)).instance.expires_at == expires_at
+    else:
+        await shop.end(claim, "terminated" if how == "cancelled" else how, at=50)
+    assert (await shop.get("a")).expires_at == expires_at
+    assert await shop.store.retire(now=expires_at - 1, limit=10) == 0
+    assert await shop.store.retire(now=expires_at, limit=10) == 1
+    assert await shop.store.find_one("shop", "a") is None
+
+
+@pytest.mark.parametrize("how", ["complete", "terminated"])
+async def test_without_a_retention_an_instance_is_kept_for_ever(shop: Shop, how: str):
+    await shop.end(await shop.claimed("a", success_retention_ms=None), how)
+    assert await shop.store.retire(now=10**15, limit=10) == 0
+    assert (await shop.get("a")).expires_at is None
+
+
+async def test_no_retention_at_all_is_over_at_once(shop: Shop):
+    await shop.end(await shop.claimed("a", success_retention_ms=0), at=50)
+    assert await shop.store.retire(now=50, limit=10) == 1
+
+
+async def test_what_has_not_ended_is_never_retired(shop: Shop):
+    await shop.create("a", "b", "c", "d", success_retention_ms=0, error_retention_ms=0)
+    _, b, c = await shop.claim(3)
+    await shop.rest(b, 20)
+    await shop.hold(c)
+    assert await shop.store.retire(now=10**15, limit=10) == 0
+    assert await shop.store.counts("shop") == {"running": 1, "waiting": 1, "paused": 1, "queued": 1}
+
+
+async def test_a_restart_takes_an_instance_out_of_its_retention(shop: Shop):
+    claim = await shop.claimed("a", success_retention_ms=100)
+    await shop.end(claim, at=50)
+    assert (await shop.store.restart(claim.key, version="v1", seed=b"", now=60)).instance.expires_at is None
+    assert await shop.store.retire(now=10**15, limit=10) == 0
+    (again,) = await shop.claim(now=70)
+    await shop.end(again, at=80)
+    assert (await shop.get("a")).expires_at == 180
+
+
+async def test_retiring_takes_a_few_at_a_time_the_oldest_first_with_all_they_have(shop: Shop):
+    await shop.create(*"abcde", success_retention_ms=100, tags=["vip"])
+    claims = await shop.claim()
+    for at, claim in zip((50, 20, 30, 10, 40), claims, strict=True):
+        await shop.say(claim, line("x"), change=Ended(claim.key, at, "complete", b"out"))
+    assert await shop.store.retire(now=145, limit=3) == 3
+    assert [one.id for one in await shop.store.find("shop", tag="vip")] == ["e", "a"]
+    assert ids(await shop.store.tail(0)) == [("a", 1), ("e", 1)]
+    assert await shop.store.retire(now=145, limit=3) == 1
+    assert await shop.store.retire(now=145, limit=3) == 0
+    assert await shop.create("b", "c", "d", "e")
+
+
+async def test_keys_and_positions_of_what_was_retired_are_not_used_again(shop: Shop):
+    claim = await shop.claimed("a", success_retention_ms=0)
+    await shop.say(claim, line("x"), change=Ended(claim.key, 20, "complete"))
+    position = await shop.store.position()
+    assert await shop.store.retire(now=20, limit=10) == 1
+    await shop.reopen()
+    again = await shop.claimed("a")
+    await shop.say(again, line("y"))
+    assert again.key > claim.key
+    assert ids(await shop.store.tail(position)) == [("a", 1)]
+
+
 # -- deleting ---------------------------------------------------------------------------------------------
 
 
@@ -726,21 +792,38 @@ async def test_what_is_deleted_is_gone_with_all_it_had(shop: Shop):
     await shop.say(claim, line("one"))
     await shop.store.deliver(claim.key, "paid", b"", now=15)
     (other,) = await shop.create("b")
-    assert await shop.store.delete([claim.key, NOBODY]) == 1
+    assert await shop.store.delete([claim.key, NOBODY], now=16) == []
     assert await shop.store.find_one("shop", "a") is None
     assert await shop.facts(claim.key) == []
     assert await shop.events(claim.key) == []
     assert await shop.store.tail(0) == []
     assert [one.key for one in await shop.store.find("shop")] == [other]
     assert await shop.say(claim, line("late"), after=1) == [claim.key]
-    assert await shop.store.delete([claim.key]) == 0
+    assert await shop.store.delete([claim.key], now=17) == []
     with pytest.raises(InstanceNotFound):
         await shop.store.move(claim.key, "terminate", now=20)
 
 
+@pytest.mark.parametrize("how", ["delete", "retire", "restart"])
+async def test_the_pieces_of_its_streams_go_with_an_instance_and_no_others(shop: Shop, how: str):
+    claim = await shop.claimed("a", success_retention_ms=0)
+    spaces = [pieces.space(claim.key), pieces.space(claim.key * 10), "kv"]
+    await shop.store.write(
+        [cell(pieces.key("load-1", "a", n), space=space) for space in spaces for n in range(3)]
+    )
+    if how == "restart":
+        await shop.store.restart(claim.key, version="v1", seed=b"", now=20)
+    elif how == "delete":
+        await shop.store.delete([claim.key], now=20)
+    else:
+        await shop.end(claim)
+        await shop.store.retire(now=20, limit=1)
+    assert [len(await shop.store.scan(space, now=1)) for space in spaces] == [0, 3, 3]
+
+
 async def test_the_id_of_a_deleted_instance_is_free(shop: Shop):
     (key,) = await shop.create("a")
-    await shop.store.delete([key])
+    await shop.store.delete([key], now=20)
     (again,) = await shop.create("a")
     assert again > key
 
@@ -749,7 +832,7 @@ async def test_keys_and_positions_of_deleted_instances_are_not_used_again_after_
     claim = await shop.claimed()
     await shop.say(claim, line("one"), line("two"))
     position = await shop.store.position()
-    await shop.store.delete([claim.key])
+    await shop.store.delete([claim.key], now=20)
     await shop.reopen()
     again = await shop.claimed("b")
     await shop.say(again, line("three"))
@@ -834,10 +917,10 @@ async def test_a_position_is_found_by_its_time_when_there_are_holes(shop: Shop):
     a, b, c = await shop.claim()
     for claim, at in ((a, 100), (b, 200), (c, 300)):
         await shop.say(claim, line("x", at))
-    await shop.store.delete([b.key])
+    await shop.store.delete([b.key], now=20)
     assert ids(await shop.store.tail(await shop.store.position(at=150))) == [("c", 1)]
     assert ids(await shop.store.tail(await shop.store.position(at=100))) == [("a", 1), ("c", 1)]
-    await shop.store.delete([a.key, c.key])
+    await shop.store.delete([a.key, c.key], now=20)
     assert await shop.store.tail(await shop.store.position(at=150)) == []
 
 
@@ -1016,7 +1099,7 @@ async def test_everything_is_there_after_a_restart(shop: Shop):
     await shop.store.deliver(a.key, "shipped", b"\x01", now=25)
     await shop.end(b)
     await shop.hold(c)
-    await shop.create("d")
+    await shop.create("d", tags=["t"], seed=b"s", error_retention_ms=5, parent=a.key, awaited=".child-x-1")
     await shop.store.write([cell("k", b"\x00" * 10, expires_at=10**9)])
     await shop.store.note([(LOGGED, 30, b"x")])
     before = await everything(shop, a.key)

@@ -14,14 +14,22 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from wflow.engine import status as statuses
 from wflow.engine.facts import Received
 from wflow.errors import StoreBusy, StoreError
+from wflow.stores import _sqlite_append as appending
+from wflow.stores import _sqlite_inbox as inbox
+from wflow.stores import _sqlite_moves as moves
 from wflow.stores import _sqlite_operations as operations
+from wflow.stores import _sqlite_restart as restarting
 from wflow.stores import statements as sql
+from wflow.stores._sqlite_rows import DIED, Counters, instance
 from wflow.stores._sqlite_writer import Writer, told
-from wflow.stores.store import Absent, Batch, Cell, Claim, Delivery, Instance, New, Past, Record
+from wflow.stores.store import Cell, Past, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from typing import TextIO
+
+    from wflow.engine.facts import Fact
+    from wflow.stores.store import Absent, Appended, Batch, Claim, Delivery, Instance, Moving, New
 
 T = TypeVar("T")
 
@@ -60,7 +68,7 @@ class SqliteStore:
             _migrate(self._db)
             # Nobody else can hold a claim: whatever is claimed belongs to a process that died.
             self._db.execute(sql.RELEASE_ALL)
-            self._counters = operations.Counters(self._db)
+            self._counters = Counters(self._db)
         except BaseException:
             self._db.close()
             raise
@@ -84,45 +92,71 @@ class SqliteStore:
         """Read what instances are played from."""
         return await self._read(lambda db: {key: _past(db, key, seq) for key, seq in after.items()})
 
-    async def append(self, batch: Batch) -> list[int]:
+    async def append(self, batch: Batch) -> Appended:
         """Append facts under claims."""
-        return await self._writer.submit(lambda db: operations.append(db, self._counters, batch))
+        return await self._writer.submit(lambda db: appending.append(db, self._counters, batch))
 
-    async def release(self, claims: Sequence[tuple[int, int]], *, now: int) -> None:
+    async def release(self, claims: Sequence[tuple[int, int]], *, now: int, died: bool = False) -> None:
         """Give claims back."""
-        await self._writer.submit(lambda db: operations.release(db, claims, now))
+        wake_at = DIED if died else now
+        await self._writer.submit(lambda db: operations.release(db, claims, wake_at))
 
-    async def move(self, key: int, verb: str, *, now: int) -> Instance:
+    async def move(self, key: int, verb: str, *, now: int) -> Moving:
         """Move an instance by a verb."""
-        return await self._writer.submit(lambda db: operations.move(db, self._counters, key, verb, now=now))
+        return await self._writer.submit(lambda db: moves.move(db, self._counters, key, verb, now=now))
+
+    async def restart(
+        self,
+        key: int,
+        *,
+        version: str,
+        seed: bytes,
+        now: int,
+        cut: Callable[[Sequence[tuple[int, Fact]]], Collection[int]] | None = None,
+    ) -> Moving:
+        """Queue an instance anew."""
+        return await self._writer.submit(
+            lambda db: restarting.restart(
+                db, self._counters, key, version=version, seed=seed, now=now, cut=cut
+            )
+        )
 
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
         """Keep an event."""
-        return await self._writer.submit(lambda db: operations.deliver(db, key, type_, payload, now=now))
+        return await self._writer.submit(lambda db: inbox.deliver(db, key, type_, payload, now=now))
 
     async def find_one(self, workflow: str, id_: str) -> Instance | None:
         """Find an instance by its name."""
         row = await self._read(lambda db: db.execute(sql.FIND_ONE, (workflow, id_)).fetchone())
-        return None if row is None else operations.instance(row)
+        return None if row is None else instance(row)
 
     async def find(
         self,
         workflow: str,
         *,
         status: str | None = None,
+        tag: str | None = None,
         after: int | None = None,
         newest_first: bool = True,
         limit: int = 100,
     ) -> list[Instance]:
-        """List instances by key: the pages of each status, merged, so that one index serves every list."""
-        statement = sql.FIND_NEWEST if newest_first else sql.FIND_OLDEST
+        """List instances by key."""
         start = after if after is not None else (2**62 if newest_first else 0)
         wanted = [status] if status is not None else statuses.ALL
 
         def read(db: sqlite3.Connection) -> list[Instance]:
-            rows = [row for each in wanted for row in db.execute(statement, (workflow, each, start, limit))]
-            rows.sort(key=lambda row: row[0], reverse=newest_first)
-            return [operations.instance(row) for row in rows[:limit]]
+            if tag is not None:
+                statement = sql.FIND_TAGGED_NEWEST if newest_first else sql.FIND_TAGGED_OLDEST
+                listed = json.dumps(wanted)
+                found = db.execute(statement, (workflow, tag, start, listed, limit)).fetchall()
+            else:
+                # The pages of each status, merged, so that one index serves every list.
+                statement = sql.FIND_NEWEST if newest_first else sql.FIND_OLDEST
+                found = [
+                    row for each in wanted for row in db.execute(statement, (workflow, each, start, limit))
+                ]
+                found.sort(key=lambda row: row[0], reverse=newest_first)
+            return [instance(row) for row in found[:limit]]
 
         return await self._read(read)
 
@@ -139,9 +173,13 @@ class SqliteStore:
 
         return min(await self._read(read), default=None)
 
-    async def delete(self, keys: Sequence[int]) -> int:
+    async def delete(self, keys: Sequence[int], *, now: int) -> list[Delivery]:
         """Delete instances with all they have."""
-        return await self._writer.submit(lambda db: operations.delete(db, self._counters, keys))
+        return await self._writer.submit(lambda db: moves.delete(db, self._counters, keys, now=now))
+
+    async def retire(self, *, now: int, limit: int) -> int:
+        """Delete instances whose retention is over."""
+        return await self._writer.submit(lambda db: moves.retire(db, self._counters, now=now, limit=limit))
 
     async def journal(self, key: int, *, after: int = 0, limit: int = 1_000) -> list[Record]:
         """Read an instance's facts."""
@@ -278,6 +316,8 @@ def _open(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA wal_autocheckpoint = 4000")
+            # Some systems' SQLite overwrites all that is deleted with zeros, which takes ten times as long.
+            db.execute("PRAGMA secure_delete = FAST")
         db.execute("PRAGMA cache_size = -65536")
     except BaseException:
         db.close()

@@ -69,30 +69,63 @@ MIGRATIONS: Final = (
         value INTEGER NOT NULL
     );
     """,
+    """
+    ALTER TABLE instances ADD COLUMN seed                 BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE instances ADD COLUMN rollback             BLOB;
+    ALTER TABLE instances ADD COLUMN shown                BLOB;
+    ALTER TABLE instances ADD COLUMN success_retention_ms INTEGER;
+    ALTER TABLE instances ADD COLUMN error_retention_ms   INTEGER;
+    ALTER TABLE instances ADD COLUMN expires_at           INTEGER;
+    ALTER TABLE instances ADD COLUMN parent               INTEGER;
+    ALTER TABLE instances ADD COLUMN awaited              TEXT;
+    ALTER TABLE instances ADD COLUMN follows              INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX instances_by_expiry ON instances (expires_at) WHERE expires_at IS NOT NULL;
+    CREATE INDEX instances_by_parent ON instances (parent) WHERE parent IS NOT NULL;
+
+    CREATE TABLE tags (
+        instance INTEGER NOT NULL,
+        workflow TEXT NOT NULL,
+        tag      TEXT NOT NULL,
+        UNIQUE (instance, tag)
+    );
+    CREATE INDEX instances_by_tag ON tags (workflow, tag, instance);
+    """,
 )
 """Append only; all that are new to a database are applied in one transaction."""
 
 CREATE: Final = """
-    INSERT INTO instances (key, workflow, id, version, status, created_at, modified_at, trigger, params)
-    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?) ON CONFLICT (workflow, id) DO NOTHING
+    INSERT INTO instances (key, workflow, id, version, status, created_at, modified_at, trigger, params, seed,
+        success_retention_ms, error_retention_ms)
+    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workflow, id) DO NOTHING
 """
+ADOPT: Final = "UPDATE instances SET parent = ?, awaited = ?, follows = ? WHERE key = ?"
+TAG: Final = """
+    INSERT INTO tags (instance, workflow, tag) SELECT key, workflow, ? FROM instances WHERE key = ?
+    ON CONFLICT (instance, tag) DO NOTHING
+"""
+FORGET_TAGS: Final = "DELETE FROM tags WHERE instance = ?"
 QUEUED: Final = "SELECT count(*) FROM instances WHERE workflow = ? AND status = 'queued'"
-DUE: Final = "SELECT key FROM instances WHERE workflow = ? AND wake_at <= ? ORDER BY wake_at, key LIMIT ?"
+DUE: Final = """
+    SELECT key, wake_at FROM instances WHERE workflow = ? AND wake_at <= ? ORDER BY wake_at, key LIMIT ?
+"""
 NEXT_QUEUED: Final = "SELECT key FROM instances WHERE workflow = ? AND status = 'queued' ORDER BY key LIMIT ?"
 CLAIM: Final = """
     UPDATE instances
-    SET status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END,
+    SET status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE 'running' END,
         owner = :owner, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = :now,
-        started_at = coalesce(started_at, :now)
+        started_at = coalesce(started_at, :now),
+        failure = CASE status WHEN 'rollingBack' THEN failure END
     WHERE key IN (SELECT value FROM json_each(:keys))
     RETURNING key, epoch, workflow, id, version, created_at, params,
         coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
-        EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key)
+        EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key),
+        started_at, seed, status = 'waitingForPause', shown
 """
 BODIES: Final = "SELECT seq, body FROM records WHERE instance = ? AND seq > ? ORDER BY seq"
 EVENTS: Final = "SELECT number, type, payload, sent_at FROM inbox WHERE instance = ? ORDER BY number"
 LIVE: Final = """
-    SELECT key, epoch, coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0)
+    SELECT key, epoch, status, parent,
+        coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0)
     FROM instances WHERE key IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL
 """
 APPEND: Final = "INSERT INTO records (position, instance, seq, tag, at, body) VALUES (?, ?, ?, ?, ?, ?)"
@@ -109,7 +142,8 @@ AWAITED: Final = """
 END: Final = """
     UPDATE instances
     SET status = :status, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = :at, ended_at = :at,
-        output = :output, failure = :failure
+        output = :output, failure = :failure, rollback = :rollback,
+        expires_at = :at + CASE :status WHEN 'complete' THEN success_retention_ms ELSE error_retention_ms END
     WHERE key = :key
 """
 HOLD: Final = """
@@ -117,26 +151,70 @@ HOLD: Final = """
     SET status = ?, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = ?, failure = ?
     WHERE key = ?
 """
+ROLL: Final = "UPDATE instances SET status = ?, modified_at = ?, failure = ? WHERE key = ?"
+SHOW: Final = "UPDATE instances SET shown = coalesce(?, shown), modified_at = ? WHERE key = ?"
 FORGET_EVENTS: Final = "DELETE FROM inbox WHERE instance = ?"
 RELEASE: Final = """
     UPDATE instances SET owner = NULL, wake_at = ? WHERE key = ? AND epoch = ? AND owner IS NOT NULL
 """
 RELEASE_ALL: Final = "UPDATE instances SET owner = NULL, wake_at = 0 WHERE owner IS NOT NULL"
+"""Nothing else makes an instance due at 0: it says that whoever held it has died."""
+
+STATE: Final = "SELECT key, workflow, status, owner, awaits, parent FROM instances WHERE key = ?"
+LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
+STEER: Final = "UPDATE instances SET status = ?, modified_at = ? WHERE key = ?"
 MOVE: Final = """
     UPDATE instances
     SET status = :status, owner = NULL, epoch = epoch + 1, wake_at = :wake_at, awaits = NULL,
-        modified_at = :now, ended_at = CASE WHEN :ended THEN :now END
+        modified_at = :now, ended_at = CASE WHEN :ended THEN :now END,
+        expires_at = CASE WHEN :ended THEN :now + error_retention_ms END,
+        failure = CASE :status WHEN 'queued' THEN NULL ELSE failure END
     WHERE key = :key
 """
-LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
-STATE: Final = "SELECT status, owner, awaits FROM instances WHERE key = ?"
+RESTART: Final = """
+    UPDATE instances
+    SET status = 'queued', version = :version, owner = NULL, epoch = epoch + 1, wake_at = NULL, awaits = NULL,
+        modified_at = :now, ended_at = NULL, expires_at = NULL, output = NULL, failure = NULL,
+        rollback = NULL,
+        started_at = CASE WHEN :anew THEN NULL ELSE started_at END,
+        seed = CASE WHEN :anew THEN :seed ELSE seed END,
+        shown = CASE WHEN :anew THEN NULL ELSE shown END
+    WHERE key = :key
+"""
+CUT_RECORDS: Final = """
+    DELETE FROM records WHERE instance = ? AND seq IN (SELECT value FROM json_each(?))
+"""
+TYPES: Final = "SELECT DISTINCT type FROM inbox WHERE instance = ?"
+FORGET_EVENTS_BUT: Final = """
+    DELETE FROM inbox WHERE instance = ? AND type NOT IN (SELECT value FROM json_each(?))
+"""
+
 DELIVER: Final = "INSERT INTO inbox (instance, type, payload, sent_at) VALUES (?, ?, ?, ?)"
 BUFFERED: Final = "SELECT count(*) FROM inbox WHERE instance = ?"
+KEPT: Final = "SELECT number, type, payload, sent_at FROM inbox WHERE instance = ? AND type = ? LIMIT 1"
 WAKE: Final = "UPDATE instances SET wake_at = min(wake_at, ?) WHERE key = ?"
+ROUSE: Final = """
+    UPDATE instances
+    SET wake_at = CASE WHEN owner IS NULL THEN min(coalesce(wake_at, :now), :now) END,
+        status = CASE status WHEN 'waitingForPause' THEN 'running' ELSE status END
+    WHERE key = :key AND (owner IS NULL AND status <> 'queued' OR status = 'waitingForPause')
+"""
+
+AWAITED_BY_PARENT: Final = "SELECT awaited FROM instances WHERE key = ?"
+FOLLOWERS: Final = """
+    SELECT key, parent FROM instances
+    WHERE parent IN (SELECT value FROM json_each(?)) AND follows
+      AND status NOT IN ('complete', 'errored', 'terminated')
+    ORDER BY key
+"""
+CHILDREN: Final = "SELECT key, awaited FROM instances WHERE parent = ? ORDER BY key"
 
 _INSTANCE: Final = """
     key, workflow, id, version, status, created_at, modified_at, started_at, ended_at, wake_at, trigger,
-    params, output, failure
+    params, output, failure, rollback, shown,
+    (SELECT json_group_array(tag) FROM
+        (SELECT tag FROM tags WHERE tags.instance = instances.key ORDER BY tags.rowid)),
+    expires_at, parent, awaited
 """
 GET: Final = f"SELECT {_INSTANCE} FROM instances WHERE key = ?"
 FIND_ONE: Final = f"SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND id = ?"
@@ -146,8 +224,21 @@ FIND_NEWEST: Final = f"""
 FIND_OLDEST: Final = f"""
     SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND status = ? AND key > ? ORDER BY key LIMIT ?
 """
+FIND_TAGGED_NEWEST: Final = f"""
+    SELECT {_INSTANCE} FROM (SELECT instance AS tagged FROM tags WHERE workflow = ? AND tag = ?)
+    CROSS JOIN instances ON key = tagged
+    WHERE tagged < ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged DESC LIMIT ?
+"""
+FIND_TAGGED_OLDEST: Final = f"""
+    SELECT {_INSTANCE} FROM (SELECT instance AS tagged FROM tags WHERE workflow = ? AND tag = ?)
+    CROSS JOIN instances ON key = tagged
+    WHERE tagged > ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged LIMIT ?
+"""
+EXPIRED: Final = "SELECT key FROM instances WHERE expires_at <= ? ORDER BY expires_at, key LIMIT ?"
 COUNTS: Final = "SELECT status, count(*) FROM instances WHERE workflow = ? GROUP BY status"
 DUE_AT: Final = "SELECT min(wake_at) FROM instances WHERE workflow = ? AND wake_at IS NOT NULL"
+FORGET_PIECES: Final = "DELETE FROM cells WHERE space = ?"
+FORGET_PIECES_OF: Final = "DELETE FROM cells WHERE space = ? AND key >= ? AND key < ?"
 DELETE_INSTANCE: Final = "DELETE FROM instances WHERE key = ?"
 DELETE_RECORDS: Final = "DELETE FROM records WHERE instance = ?"
 

@@ -7,20 +7,26 @@ the database becomes a StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from wflow.engine.changes import Change, Row
-from wflow.engine.facts import Received
+from wflow.engine.facts import Fact, Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance to create; ``params`` is an encoded value, ``trigger`` what asked for it (api, binding)."""
+    """An instance to create; ``params`` is an encoded value, ``trigger`` what asked for it (api, binding).
+
+    ``seed`` is what its chance comes from. The retentions say for how many milliseconds it is kept once it is
+    over: complete, or else errored or terminated; None is for ever. ``parent`` is the key of the instance
+    that awaits its end as an event of type ``awaited``; with ``follows`` it is asked to cancel when the
+    parent ends first, or has ended already.
+    """
 
     workflow: str
     id: str
@@ -28,10 +34,22 @@ class New(msgspec.Struct, frozen=True, kw_only=True):
     params: bytes
     at: int
     trigger: str = "api"
+    seed: bytes = b""
+    tags: Sequence[str] = ()
+    success_retention_ms: int | None = None
+    error_retention_ms: int | None = None
+    parent: int | None = None
+    awaited: str = ""
+    follows: bool = False
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as lists and `get` show it: ``failure`` is an encoded Failure, ``output`` a value."""
+    """An instance as lists and `get` show it: ``failure`` is an encoded Failure, ``output`` a value.
+
+    ``rollback`` is an encoded RolledBack, ``shown`` the value of the last `Told`; ``expires_at`` is when it
+    is to be deleted, None while it is not over or when it is kept for ever. ``parent`` awaits its end as an
+    event of type ``awaited``.
+    """
 
     key: int
     workflow: str
@@ -47,13 +65,20 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     params: bytes
     output: bytes | None
     failure: bytes | None
+    rollback: bytes | None = None
+    shown: bytes | None = None
+    tags: tuple[str, ...] = ()
+    expires_at: int | None = None
+    parent: int | None = None
+    awaited: str | None = None
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A hold on an instance: whoever has it may append, until the epoch is over.
 
     ``seq`` is the number of its last record (0: it has none), ``has_events`` says that events wait to be
-    received.
+    received. ``started_at`` is when it was claimed first. ``pausing`` says that it is waitingForPause,
+    ``died`` that its last holder was never heard of again. ``shown`` is the value of the last `Told`.
     """
 
     key: int
@@ -65,6 +90,11 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     params: bytes
     seq: int
     has_events: bool
+    started_at: int = 0
+    seed: bytes = b""
+    pausing: bool = False
+    died: bool = False
+    shown: bytes | None = None
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +131,33 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """An event that is kept; ``claimed`` says that somebody holds the instance and should be told."""
+    """An event that is kept for the instance ``key``; if it is ``claimed``, its holder should be told."""
 
     event: Received
     claimed: bool
+    key: int = 0
+    workflow: str = ""
+
+
+class Appended(msgspec.Struct, frozen=True):
+    """What became of a batch: the keys that were refused, and the events that it made for others.
+
+    An instance that ends tells its parent, and asks the children that follow it to cancel.
+    """
+
+    refused: list[int]
+    deliveries: list[Delivery]
+
+
+class Moving(msgspec.Struct, frozen=True):
+    """An instance that was moved, with the events that this made for others.
+
+    ``held`` says that its claim goes on, and that the holder should be told of the move.
+    """
+
+    instance: Instance
+    deliveries: list[Delivery]
+    held: bool = False
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,29 +192,66 @@ class Store(Protocol):
         """Read what instances are played from: for each key its records from beyond a seq, and its events."""
         ...
 
-    async def append(self, batch: Batch) -> list[int]:
-        """Append facts and make changes under their claims; give the keys that were refused.
+    async def append(self, batch: Batch) -> Appended:
+        """Append facts and make changes under their claims; tell what was refused.
 
         A claim is refused when it is over, or when its facts do not follow the last one that is kept, one by
         one. What the claims do not cover is refused too: rows, changes, received events.
 
-        A Rested instance that has an event of an awaited type is due at once.
+        A Rested instance that has an event of an awaited type, or a request, is due at once. One that was
+        told to pause is paused, with a record of it that follows the last one of the batch.
         """
         ...
 
-    async def release(self, claims: Sequence[tuple[int, int]], *, now: int) -> None:
-        """Give claims back in the middle of the work: the instances are due at once."""
+    async def release(self, claims: Sequence[tuple[int, int]], *, now: int, died: bool = False) -> None:
+        """Give claims back in the middle of the work: the instances are due at once.
+
+        With ``died`` the next claim says so. When a store is opened, whoever held a claim before has died.
+        """
         ...
 
-    async def move(self, key: int, verb: str, *, now: int) -> Instance:
-        """Move an instance by a verb of `wflow.engine.status.MOVES`, with a record of it, and end its claim.
+    async def move(self, key: int, verb: str, *, now: int) -> Moving:
+        """Move an instance by a verb of `wflow.engine.status.MOVES`: `pause`, `resume` or `terminate`.
 
-        Raises InstanceNotFound, and InstanceEnded for a move that its status does not allow.
+        A claim goes on when the instance is told to pause, or to resume before it has paused; then the holder
+        writes the record of it. Any other move ends the claim, and is recorded here, as is one that nobody
+        holds a claim to hear of.
+
+        Raises InstanceNotFound, WrongMove for a move that its status does not allow, InstanceEnded for any of
+        one that is over.
+        """
+        ...
+
+    async def restart(
+        self,
+        key: int,
+        *,
+        version: str,
+        seed: bytes,
+        now: int,
+        cut: Callable[[Sequence[tuple[int, Fact]]], Collection[int]] | None = None,
+    ) -> Moving:
+        """Queue an instance anew under ``version``, with a record of it; it keeps its params, id and tags.
+
+        Without ``cut`` its journal, its events and what it shows are gone, and it gets the ``seed``. With it,
+        ``cut`` is called with the whole journal in the same transaction; only the records whose numbers it
+        gives are gone, and the events. What ``cut`` raises changes nothing. The outcome is gone in either
+        case, and the new record's number is greater than any before.
+
+        Children whose awaited type what is left of the journal does not mention are its children no more;
+        those that follow it and are not over are asked to cancel. The end of one that it does mention is kept
+        as an event once more, unless that is in the journal still.
+
+        Raises InstanceNotFound, and WrongMove when it is rolling back.
         """
         ...
 
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
         """Keep an event for an instance, which is due at once if it rests and awaits the type.
+
+        What `engine.requests.is_request` names makes one due that rests or is paused, whatever it awaits, and
+        takes back a pause that has not come yet. Of each kind of request, and of each child's end, one is
+        kept at most, beyond all limits.
 
         Raises InstanceNotFound, InstanceEnded, and TooMany over EVENTS_BUFFERED.
         """
@@ -176,6 +266,7 @@ class Store(Protocol):
         workflow: str,
         *,
         status: str | None = None,
+        tag: str | None = None,
         after: int | None = None,
         newest_first: bool = True,
         limit: int = 100,
@@ -191,8 +282,15 @@ class Store(Protocol):
         """Say when the next resting instance of these workflows is due; None when none rests."""
         ...
 
-    async def delete(self, keys: Sequence[int]) -> int:
-        """Delete instances with all they have; give how many there were."""
+    async def delete(self, keys: Sequence[int], *, now: int) -> list[Delivery]:
+        """Delete instances with all they have, and their claims; those that are not there are passed over.
+
+        The parent of one that was not over hears a failure of it, children that follow are asked to cancel.
+        """
+        ...
+
+    async def retire(self, *, now: int, limit: int) -> int:
+        """Delete at most ``limit`` instances whose retention is over; give how many there were."""
         ...
 
     async def journal(self, key: int, *, after: int = 0, limit: int = 1_000) -> list[Record]:

@@ -1,0 +1,52 @@
+"""What the table of statuses means for those who move an instance; the same in every store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wflow.engine import status
+from wflow.engine.facts import Failed, Opened, Settled, Tried
+from wflow.errors import InstanceEnded, WrongMove
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from wflow.engine.facts import Fact
+
+BY_HAND: Final = ("pause", "resume", "terminate")
+"""The verbs of `move`. The others are what a holder does, and `restart`, which is more than a move."""
+UNDER_A_CLAIM: Final = frozenset({(status.RUNNING, "pause"), (status.PAUSING, "resume")})
+"""The moves that an instance's holder makes true, so that its claim goes on."""
+
+
+def to(before: str, verb: str) -> str:
+    """Say where ``verb`` leads from ``before``; raises WrongMove, for one that is over InstanceEnded."""
+    after = status.after(before, verb) if verb in BY_HAND else None
+    if after is not None:
+        return after
+    if before in status.ENDED:
+        # Cloudflare's words, for terminate.
+        raise InstanceEnded(f"(instance.cannot_{verb}) Cannot {verb} instance since its on a finite state")
+    raise WrongMove(f"(instance.cannot_{verb}) Cannot {verb} instance since its on status {before}")
+
+
+def restarted(before: str) -> str:
+    """Say where a restart leads from ``before``; raises WrongMove."""
+    after = status.after(before, "restart")
+    if after is None:
+        raise WrongMove(f"(instance.cannot_restart) Cannot restart instance since its on status {before}")
+    return after
+
+
+def gone(journal: Sequence[tuple[int, Fact]], cut: Collection[int]) -> list[str]:
+    """Name the steps of which a ``cut`` leaves nothing, in the order in which the code asked for them."""
+    orders: dict[str, int] = {}
+    kept: set[str] = set()
+    for seq, fact in journal:
+        if isinstance(fact, Opened | Tried | Failed | Settled):
+            if seq not in cut:
+                kept.add(fact.key)
+            order = fact.order if isinstance(fact, Opened | Settled) else 0
+            orders[fact.key] = orders.get(fact.key, 0) or order
+    # Older journals, and rollbacks, have no order: they are as their facts are.
+    return sorted((key for key in orders if key not in kept), key=lambda key: (not orders[key], orders[key]))
