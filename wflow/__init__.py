@@ -14,30 +14,39 @@ if TYPE_CHECKING:
         InstanceEnded,
         InstanceExists,
         InstanceNotFound,
+        InstanceTerminated,
         InvalidInput,
+        MapFailed,
         MismatchError,
         NonDeterminismError,
         NonRetryableError,
+        RollbackMissing,
         StepFailed,
+        StepInterrupted,
         TooLarge,
         TooMany,
         UnserializableError,
         WflowError,
         WorkflowInternalError,
         WorkflowTimeoutError,
+        WrongMove,
     )
     from wflow.runtime.authoring import WorkerEntrypoint, WorkflowEntrypoint
     from wflow.runtime.context import Context
     from wflow.runtime.event import Event
     from wflow.runtime.http import Request, Response
+    from wflow.runtime.idempotency import idempotent
+    from wflow.runtime.stream import Stream
 
 _HOMES = {
     "Context": "wflow.runtime.context",
     "Event": "wflow.runtime.event",
     "Request": "wflow.runtime.http",
     "Response": "wflow.runtime.http",
+    "Stream": "wflow.runtime.stream",
     "WorkerEntrypoint": "wflow.runtime.authoring",
     "WorkflowEntrypoint": "wflow.runtime.authoring",
+    "idempotent": "wflow.runtime.idempotency",
 }
 
 __all__ = [
@@ -46,13 +55,18 @@ __all__ = [
     "InstanceEnded",
     "InstanceExists",
     "InstanceNotFound",
+    "InstanceTerminated",
     "InvalidInput",
+    "MapFailed",
     "MismatchError",
     "NonDeterminismError",
     "NonRetryableError",
     "Request",
     "Response",
+    "RollbackMissing",
     "StepFailed",
+    "StepInterrupted",
+    "Stream",
     "TooLarge",
     "TooMany",
     "UnserializableError",
@@ -61,7 +75,9 @@ __all__ = [
     "WorkflowEntrypoint",
     "WorkflowInternalError",
     "WorkflowTimeoutError",
+    "WrongMove",
     "__version__",
+    "idempotent",
 ]
 
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wflow.engine import facts, values
-from wflow.engine.changes import Ended, Held, Rested
-from wflow.engine.facts import Received, Settled
+from wflow.engine.changes import Ended, Held, Rested, Rolling, Told
+from wflow.engine.facts import Moved, Received, Settled
+from wflow.engine.requests import is_request
+from wflow.engine.status import PAUSED, QUEUED
+from wflow.engine.steps.rollback import PREFIX
 from wflow.link import frames
 from wflow.runtime import event
 from wflow.runtime.clock import now
@@ -19,13 +22,14 @@ from wflow.runtime.failures import error_of
 from wflow.runtime.home import State
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import Output
+from wflow.runtime.streamed import Pieces
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from wflow.engine.facts import Fact
-    from wflow.engine.outcome import Failure
+    from wflow.engine.outcome import Failure, RolledBack
 
     Run = Callable[..., Coroutine[Any, Any, object]]
     Script = Callable[["Stage"], Awaitable[None]]
@@ -41,7 +45,7 @@ class Stage:
 
     ``crash_at`` are the numbers of commits (from 0) that the process dies before; after ``crash_after`` it
     dies once the commit is kept, before anybody hears of it. ``cold`` forgets the turn whenever it rests.
-    ``linger_s`` is when what goes on is announced; never, if None.
+    ``linger_s`` is when what goes on is announced; never, if None. ``call`` keeps the pieces of streams.
     """
 
     run: Run
@@ -52,11 +56,18 @@ class Stage:
     linger_s: float | None = None
     step_limit: int = 10_000
     journal: list[bytes] = field(default_factory=list)
+    call: Any = None
 
     draining: bool = False
     commits: int = 0
     starts: int = 0
     released: int = 0
+    seed: bytes = b"0123456789abcdef"
+    pausing: bool = False
+    rolling: Rolling | None = None
+    told: int = 0
+    shown: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
     change: Ended | Held | Rested | None = None
     printed: list[frames.Printed] = field(default_factory=list)
     pending: list[Received] = field(default_factory=list)
@@ -64,14 +75,17 @@ class Stage:
     def __post_init__(self) -> None:
         self.journal = list(self.journal)
         self.pending = list(self.pending)
+        self._settled = {fact.key for fact in self.facts if isinstance(fact, Settled)}
 
     def begin(self) -> None:
         """Set the stage on the running loop, and start the first turn."""
         self._loop = asyncio.get_running_loop()
         self.threads = ThreadPoolExecutor(8)
+        self.pieces = Pieces(self.call)
         self.output = Output(self._loop, self.printed.append)
         self._epoch = 0
         self._events = 0
+        self._died = False
         self._over = self._loop.create_future()
         self._news = asyncio.Event()
         self._wakes: asyncio.TimerHandle | None = None
@@ -108,11 +122,38 @@ class Stage:
         self._events += 1
         arrived = Received(self._events, type_, values.encode(payload), now(), 0)
         self.pending.append(arrived)
+        if is_request(type_):
+            self.pausing = False  # a pause ends, or does not come, for that
         if isinstance(self.change, Rested):
-            if type_ in self.change.awaits:
+            if type_ in self.change.awaits or is_request(type_):
                 self._loop.call_soon(self._wake)
         else:
             self._tell(lambda: self.turn.receive(arrived))
+
+    def pause(self) -> None:
+        """Tell it to pause; it does when nothing of it runs any more."""
+        self.pausing = True
+        self._tell(lambda: self.turn.steer(pausing=True))
+
+    def unpause(self) -> None:
+        """Tell it to go on, whether it has paused already or not."""
+        paused, self.pausing = self.paused, False
+        if paused:
+            self.change = None
+            self._record(Moved(QUEUED, now()))
+            self.evict()
+        else:
+            self._tell(lambda: self.turn.steer(pausing=False))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it has come to rest because it was told to pause."""
+        return self.pausing and isinstance(self.change, Rested)
+
+    @property
+    def running(self) -> Collection[str]:
+        """The keys of the steps that are being called, or are about to be."""
+        return self.turn.steps.running.attempts.keys()
 
     def drain(self) -> None:
         """Replace the runtime: nothing new begins, and the instance comes back."""
@@ -127,6 +168,12 @@ class Stage:
 
     def crash(self) -> None:
         """Kill the process, and start another one on what is kept."""
+        self.turn.drop()
+        self._died = True
+        self._again()
+
+    def evict(self) -> None:
+        """End the process in good order, and start another one on what is kept."""
         self.turn.drop()
         self._again()
 
@@ -157,11 +204,12 @@ class Stage:
         return Turn(self._spec(list(self.journal)), self, self._coroutine, step_limit=self.step_limit)
 
     def _coroutine(self, turn: Turn) -> Coroutine[Any, Any, object]:
-        return self.run(event.opening(self._spec(None)), Context(turn, self.output))
+        return self.run(event.opening(self._spec(None)), Context(turn.code, self.output))
 
     def _spec(self, records: list[bytes] | None) -> frames.Turn:
         if records is None or records == self.journal:
             self._epoch += 1
+        died, self._died = self._died, False
         return frames.Turn(
             instance=INSTANCE,
             epoch=self._epoch,
@@ -172,6 +220,11 @@ class Stage:
             seq=len(self.journal),
             records=records,
             events=list(self.pending),
+            started_at=CREATED + 1_000,
+            seed=self.seed,
+            pausing=self.pausing,
+            died=died,
+            shown=values.encode(self.shown) if self.shown else None,
         )
 
     def _sent(self, commit: frames.Commit, sender: Outbox) -> None:
@@ -189,8 +242,11 @@ class Stage:
                 self.crash()
             return
         self._loop.call_soon(sender.acked, commit.batch, [])
-        if isinstance(self.change, Rested):
-            awaited = any(one.type in self.change.awaits for one in self.pending)
+        if self.paused:
+            self._record(Moved(PAUSED, now()))
+        elif isinstance(self.change, Rested):
+            wakes = (*self.change.awaits,)
+            awaited = any(one.type in wakes or is_request(one.type) for one in self.pending)
             delay_ms = 0 if awaited else max(0, self.change.wake_at - now())
             # After the ack, which is under way already.
             self._wakes = self._loop.call_later(delay_ms / 1000, self._wake)
@@ -202,23 +258,36 @@ class Stage:
             fact = facts.decode(raw)
             assert (tag, at) == (facts.tag(fact), fact.at)
             self.journal.append(raw)
-        keys = [fact.key for fact in self.facts if isinstance(fact, Settled)]
-        assert len(keys) == len(set(keys)), "a step is settled twice"
+            if isinstance(fact, Settled):
+                assert fact.key not in self._settled, "a step is settled twice"
+                self._settled.add(fact.key)
         self.pending = [one for one in self.pending if one.event not in commit.received]
         for change in commit.changes:
+            match change:
+                case Rolling():
+                    self.rolling = change
+                    continue
+                case Told(shown=shown, tags=tags):
+                    self.told += 1
+                    self.shown = self.shown if shown is None else values.decode(shown)  # type: ignore[assignment]
+                    self.tags = self.tags if tags is None else tags
+                    continue
             self.change = change
             if not isinstance(change, Rested) and not self._over.done():
                 self._loop.call_soon(self._over.set_result, None)
         self._news.set()
 
+    def _record(self, fact: Moved) -> None:
+        self.journal.append(facts.encode(fact))
+
     def _wake(self) -> None:
-        if not isinstance(self.change, Rested):
+        if self.paused or not isinstance(self.change, Rested):
             return
         if self._wakes is not None:
             self._wakes.cancel()
         self.change = None
         if self.cold or self.turn.state is not State.RESTING:
-            self.crash()
+            self.evict()
         else:
             assert self._tell(lambda: self.turn.resume(self._spec(None)))
 
@@ -262,8 +331,26 @@ class Played:
         return change.failure
 
     @property
+    def rolled_back(self) -> RolledBack | None:
+        """How undoing its steps went, if that was done."""
+        change = self.stage.change
+        assert isinstance(change, Ended), change
+        return change.rollback
+
+    @property
+    def undone(self) -> list[str]:
+        """The keys of the steps whose rollbacks are over, in order."""
+        ends = [fact for fact in self.facts if isinstance(fact, Settled) and fact.kind == "rollback"]
+        return [fact.key.removeprefix(PREFIX) for fact in ends]
+
+    @property
     def facts(self) -> list[Fact]:
         return self.stage.facts
+
+    @property
+    def moves(self) -> list[str]:
+        """What became of its status."""
+        return [fact.status for fact in self.facts if isinstance(fact, Moved)]
 
     @property
     def told(self) -> list[str]:

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from wflow.engine import values
-from wflow.engine.outcome import Err, Ok, Outcome
+from wflow.engine.outcome import NOT_YET, Err, Ok, Outcome
+from wflow.engine.steps.do import Do
 from wflow.errors import InstanceExists, TooLarge, TooMany
 from wflow.runtime import attempt
 from wflow.runtime.attempt import Attempt, Body, Place, here, is_async
@@ -23,14 +24,21 @@ PLACE = Place(7, "step-1")
 COLOR = contextvars.ContextVar("color", default="none")
 
 
-def outcome_of(function, *arguments, timeout_ms=5_000, final=(), script=None):
+def outcome_of(function, *arguments, timeout_ms=5_000, script=None, **more):
     """Run an attempt to its end; None when nobody heard of one."""
 
     async def perform():
         heard: list[Outcome] = []
         with ThreadPoolExecutor(2) as threads:
-            body = Body(function, arguments, final)
-            running = Attempt(body, PLACE, threads, timeout_ms=timeout_ms, done=heard.append)
+            running = Attempt(
+                Body(function, arguments, **more),
+                PLACE,
+                threads,
+                timeout_ms=timeout_ms,
+                step=Do("step"),
+                last=True,
+                done=lambda outcome, _: heard.append(outcome),
+            )
             if script is not None:
                 await script(running)
             for _ in range(2_000):
@@ -229,9 +237,30 @@ def test_a_failing_thread_leaves_nothing_behind():
         gc.enable()
 
 
-def test_an_async_generator_is_no_step():
+def test_an_async_generator_of_anything_but_bytes_is_no_step():
     async def generate():
         yield 1
 
     outcome = outcome_of(generate)
-    assert "async_generator" in outcome.failure.message
+    problem = "step 'step-1' gave a stream of bytes, and in it 1, a int"
+    assert outcome.failure.message.startswith(problem)
+    assert not outcome.failure.retryable
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        (None, Err(NOT_YET)),
+        (False, Err(NOT_YET)),
+        (0, Ok(values.encode(0))),
+        ("", Ok(values.encode(""))),
+        ([], Ok(values.encode([]))),
+        (True, Ok(values.encode(True))),
+    ],
+)
+def test_none_and_false_of_a_check_are_noted_as_what_is_pending(value, outcome):
+    assert outcome_of(lambda: value, pending=NOT_YET) == outcome
+
+
+def test_a_value_that_is_of_no_interest_need_not_be_one_that_can_be_kept():
+    assert outcome_of(threading.Lock, discards=True) == Ok()

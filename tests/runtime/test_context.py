@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,13 +19,14 @@ from wflow.errors import (
     InvalidInput,
     NonRetryableError,
     StepFailed,
+    TooLarge,
     TooMany,
     UnserializableError,
     WorkflowTimeoutError,
 )
 from wflow.runtime.clock import now
 
-ONCE = {"limit": 0}
+ONCE = {"limit": 0, "delay": 0}
 AT_ONCE = {"limit": 2, "delay": 0}
 
 
@@ -151,8 +153,8 @@ def test_a_value_over_the_limit_fails_the_step_with_the_number():
     async def run(event, ctx):
         try:
             await ctx.do("load", lambda: "x" * 2**20)
-        except NonRetryableError as error:
-            return str(error)
+        except TooLarge as error:
+            return error.message
 
     assert "1,048,581 bytes; the limit is 1,048,576" in play(run).result
 
@@ -403,7 +405,9 @@ def test_a_body_that_ends_well_although_it_was_cancelled_has_a_value():
         (lambda ctx: ctx.do(7, number, 1), "a step name is 1-256 characters"),
         (lambda ctx: ctx.do("a", 5), "step 'a': the second argument must be a function, not int"),
         (lambda ctx: ctx.do("a", number, 1, retries={"limits": 1}), "retries has no key 'limits'"),
-        (lambda ctx: ctx.do("a", number, 1, retries={"limit": -1}), "from 0 to 10000, not -1"),
+        (lambda ctx: ctx.do("a", number, 1, retries={"limit": -1, "delay": 0}), "from 0 to 10000, not -1"),
+        (lambda ctx: ctx.do("a", number, 1, retries={"limit": 1}), "retries needs 'delay'"),
+        (lambda ctx: ctx.do("a", number, 1, retries={"delay": 1}), "retries needs 'limit'"),
         (lambda ctx: ctx.do("a", number, 1, timeout=0), "timeout must be more than 0"),
         (lambda ctx: ctx.do("a", number, 1, timeout="5 parsecs"), "'5 parsecs' is no duration"),
         (lambda ctx: ctx.sleep("a", -1), "step 'a': -1 is negative"),
@@ -521,17 +525,24 @@ def test_a_sleep_lasts_at_least_as_long_as_it_says_and_rests_meanwhile(cold):
     "moment",
     [
         lambda: datetime.now(UTC) + timedelta(milliseconds=20),
-        lambda: (datetime.now(UTC) + timedelta(milliseconds=20)).replace(tzinfo=None),
+        lambda: datetime.now() + timedelta(milliseconds=20),  # noqa: DTZ005
         lambda: now() + 20,
     ],
-    ids=["aware", "naive-is-utc", "milliseconds"],
+    ids=["aware", "naive-is-local", "milliseconds"],
 )
-def test_it_sleeps_until_a_moment(moment):
+def test_it_sleeps_until_a_moment(moment, monkeypatch):
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+
     async def run(event, ctx):
         await ctx.sleep_until("later", until)
 
     until, begun = moment(), now()
-    play(run)
+    try:
+        play(run)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
     assert 19 <= now() - begun < 1_000
 
 

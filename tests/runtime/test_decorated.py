@@ -283,7 +283,7 @@ def test_a_failed_dependency_fails_the_step_and_is_run_again_when_it_is_asked_fo
 
 def test_all_who_wait_for_a_step_that_fails_see_its_error():
     async def run(event, step):
-        @step.do(retries={"limit": 0})
+        @step.do(retries={"limit": 0, "delay": 0})
         async def shaky():
             await asyncio.sleep(0.001)
             raise KeyError("lost")
@@ -419,8 +419,8 @@ def test_config_says_how_often_and_how_long():
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"retry": {}}, "step 'charge': config has no key 'retry'; it takes retries and timeout"),
-        ({"sensitive": "output"}, "step 'charge': config['sensitive'] is not supported yet"),
+        ({"retry": {}}, "step 'charge': config has no key 'retry'; it takes retries, timeout and sensitive"),
+        ({"sensitive": "input"}, "step 'charge': sensitive must be 'output', not 'input'"),
         ({"retries": {"limits": 1}}, "step 'charge': retries has no key 'limits'; it takes limit, delay"),
         ({"timeout": "soon"}, "step 'charge': timeout: 'soon' is no duration"),
         ("fast", "step 'charge': config must be a dict, not 'fast'"),
@@ -446,9 +446,9 @@ def test_wrong_settings_are_refused_with_the_steps_name(form, config, told):
 
 def test_settings_are_given_in_one_way():
     async def run(event, step):
-        step.do("charge", retries={"limit": 1}, config={"timeout": 1})(cheap)
+        step.do("charge", retries={"limit": 1, "delay": 0}, config={"timeout": 1})(cheap)
 
-    assert "give retries and timeout in config or beside it, not both" in play(run).failure.message
+    assert "give retries, timeout and sensitive in config or beside it, not both" in play(run).failure.message
 
 
 # -- wrong uses ------------------------------------------------------------------------------------------

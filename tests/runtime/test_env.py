@@ -8,7 +8,7 @@ import pytest
 
 from tests.runtime.stage import number, play
 from wflow.bindings.kv import KV
-from wflow.bindings.workflow import WorkflowBinding
+from wflow.bindings.workflow import WorkflowBinding, WorkflowInstance
 from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
 from wflow.engine.facts import Failed
 from wflow.errors import InstanceExists, InstanceNotFound, InvalidInput, TooMany
@@ -84,17 +84,18 @@ def test_in_a_step_a_binding_is_called_as_it_is():
 
 
 def test_in_workflow_code_a_binding_call_is_a_step_of_its_own():
-    runner = Runner([{"id": "child-1", "created": True}], {"status": "queued", "error": None, "output": None})
+    status = {"status": "queued", "error": None, "output": None}
+    runner = Runner({"id": "child-1", "created": True}, status)
 
     async def run(event, ctx):
         child = await runner.env.ORDERS.create(id="child-1")
-        status = await child.status()
+        told = await child.status()
         await ctx.do("step", number, 1)
-        return [child.id, status.status]
+        return [child.id, told.status]
 
     played = play(run, crash_after={1, 3})
     assert played.result == ["child-1", "queued"]
-    assert played.settled == ["ORDERS.create-1", "ORDERS.get-1", "step-1"]
+    assert played.settled == ["ORDERS.create-1", "ORDERS.status-1", "step-1"]
     assert len(runner.calls) == 2, "a replay calls nothing again"
 
 
@@ -127,7 +128,7 @@ def test_what_a_binding_refuses_is_raised_at_once_in_workflow_code(error):
 
 
 def test_a_full_queue_is_worth_another_attempt():
-    runner = Runner(TooMany("full"), [{"id": "order-1", "created": True}])
+    runner = Runner(TooMany("full"), {"id": "order-1", "created": True})
 
     async def run(event, ctx):
         return (await runner.env.ORDERS.create(id="order-1")).id
@@ -141,6 +142,27 @@ def test_a_full_queue_is_worth_another_attempt():
     play(run, script)
 
 
+def test_events_are_followed_in_a_step_and_not_in_workflow_code():
+    event = {"eventId": 1, "type": "workflow_queued"}
+    runner = Runner("child-1", b"mark", {"events": [event], "mark": b"mark", "over": True})
+
+    async def follow(child):
+        return [found.type async for found in await child.subscribe()]
+
+    async def run(event, ctx):
+        child = await runner.env.ORDERS.get("child-1")
+        try:
+            await child.subscribe()
+        except InvalidInput as refused:
+            return [refused.message, refused.hint, await ctx.do("follow", follow, child)]
+
+    told, hint, found = play(run).result
+    assert told == "ORDERS: events cannot be followed in `run`, for on a replay they would be others"
+    assert "in a step (ctx.do)" in hint
+    assert found == ["workflow_queued"]
+    assert [method for _, method, _ in runner.calls] == ["get", "subscribe", "happenings"]
+
+
 def test_a_refusal_inside_a_users_step_is_tried_again_as_its_policy_says():
     runner = Runner(InstanceNotFound("not yet"), {"status": "queued", "error": None, "output": None})
 
@@ -152,3 +174,15 @@ def test_a_refusal_inside_a_users_step_is_tried_again_as_its_policy_says():
 
     assert play(run).result == "order-1"
     assert len(runner.calls) == 2
+
+
+def test_the_failure_of_the_instance_whose_result_is_asked_for_is_no_reason_to_ask_again():
+    runner = Runner(ValueError("it failed"))
+
+    async def run(event, ctx):
+        child = WorkflowInstance(runner.env.ORDERS._send, "child-1")
+        with pytest.raises(ValueError, match="it failed"):
+            await child.result()
+
+    assert play(run).status == "complete"
+    assert len(runner.calls) == 1

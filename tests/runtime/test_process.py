@@ -269,7 +269,9 @@ def test_an_event_is_delivered_to_a_turn_that_plays(with_process):
         class Flow(WorkflowEntrypoint):
             async def run(self, event, ctx):
                 step = asyncio.create_task(ctx.do("slow", asyncio.Event().wait))
-                return (await ctx.wait_for_event("wait", "paid")).payload
+                paid = await ctx.wait_for_event("wait", "paid")
+                step.cancel()
+                return paid.payload
         """
 
     async def story(runtime):

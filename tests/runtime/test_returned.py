@@ -199,8 +199,8 @@ def test_what_cannot_be_kept_is_a_typed_error_that_is_not_tried_again(make, kind
     async def run(event, ctx):
         try:
             await ctx.do("make", make, retries=AT_ONCE)
-        except UnserializableError as error:
-            return [error.name, str(error)]
+        except (UnserializableError, TooLarge) as error:
+            return [type(error).__name__, str(error)]
 
     played = play(run)
     name, message = played.result

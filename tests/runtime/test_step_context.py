@@ -94,7 +94,8 @@ def test_the_context_tells_the_step_the_visit_and_the_settings_in_both_spellings
     def look(ctx):
         assert ctx["step"]["name"] == ctx.step.name
         assert ctx["config"]["retries"]["limit"] == ctx.config.retries.limit
-        return ctx
+        assert ctx["idempotencyKey"] == ctx["idempotency_key"] == ctx.idempotencyKey == ctx.idempotency_key
+        return {key: held for key, held in ctx.items() if key != "idempotencyKey"}
 
     async def run(event, ctx):
         await ctx.do("look-2", look)

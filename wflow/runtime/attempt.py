@@ -6,19 +6,30 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from wflow.engine.outcome import Err, Outcome
+from wflow.engine import names
+from wflow.engine.outcome import FULL, Err, Failure, Ok, Outcome
+from wflow.engine.steps.rollback import PREFIX, Rollback
 from wflow.errors import NonRetryableError, WorkflowTimeoutError
+from wflow.runtime.delays import Delay
 from wflow.runtime.failures import failure_of
 from wflow.runtime.returned import kept
-from wflow.runtime.step_context import context_of
+from wflow.runtime.seed import step_key
+from wflow.runtime.step_context import context_of, settings_of
+from wflow.runtime.streamed import Full, Pieces, Writing, is_stream, keep
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    from wflow.engine.steps.do import Do
+    from wflow.engine.steps.poll import Poll
+    from wflow.runtime.step_context import StepContext
 
 THREADS: Final = 64
 """Sync step bodies at once in one runtime; more wait for a thread."""
@@ -29,11 +40,21 @@ GOODBYE_S: Final = 5.0
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """Where code runs: which instance, which step, which attempt of it; what it prints is told with it."""
+    """Where code runs: which instance, which step, which attempt of it; what it prints is told with it.
+
+    ``seed`` is the instance's, ``generation`` how often that was restarted before the step opened.
+    ``requests`` numbers what the attempt sends. ``pieces`` is where its streams go, ``room`` how many bytes
+    the instance may still keep.
+    """
 
     instance: int
     step: str
     attempt: int = 0
+    seed: bytes = b""
+    generation: int = 0
+    requests: Iterator[int] = msgspec.field(default_factory=partial(count, 1))
+    pieces: Pieces | None = None
+    room: int = names.STATE_BYTES
 
 
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
@@ -42,15 +63,19 @@ here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place
 class Body(msgspec.Struct, frozen=True):
     """What a step calls; an error of a class in ``final`` is not tried again.
 
-    ``settings`` are the step's, for a function that takes its context; None for one that does not.
-    ``returns`` is the type of what it gives, None when nothing is known of it.
+    ``returns`` is the type of what it gives, None when nothing is known of it; what it gives is of no
+    interest if it ``discards`` that. ``delay`` says how long to wait after a failure. None and False are
+    noted as the failure ``pending``, if there is one.
     """
 
     function: Callable[..., object]
     arguments: Sequence[object] = ()
     final: tuple[type[Exception], ...] = ()
-    settings: Mapping[str, object] | None = None
+    takes_context: bool = False
     returns: object = None
+    discards: bool = False
+    delay: Delay | None = None
+    pending: Failure | None = None
 
 
 class Attempt:
@@ -61,11 +86,14 @@ class Attempt:
     """
 
     __slots__ = (
+        "_abandoned",
         "_body",
         "_done",
         "_expired",
+        "_last",
         "_over",
         "_place",
+        "_step",
         "_task",
         "_threads",
         "_timeout_ms",
@@ -73,16 +101,31 @@ class Attempt:
     )
 
     def __init__(
-        self, body: Body, place: Place, threads: Executor, *, timeout_ms: int, done: Callable[[Outcome], None]
+        self,
+        body: Body,
+        place: Place,
+        threads: Executor,
+        *,
+        timeout_ms: int,
+        step: Do | Poll | Rollback,
+        last: bool,
+        done: Callable[[Outcome, int | None], None],
     ) -> None:
-        """Begin: the body runs with the loop's next pass."""
+        """Begin: the body runs with the loop's next pass.
+
+        ``step`` is what it is an attempt of. ``done`` also gets what the delay function says, which is not
+        asked about the ``last`` attempt that there may be.
+        """
         self._body = body
+        self._step = step
+        self._last = last
         self._place = place
         self._threads = threads
         self._done = done
         self._timeout_ms = timeout_ms
         self._timer: asyncio.TimerHandle | None = None
         self._expired = False
+        self._abandoned = False
         self._over = False
         self._task = asyncio.get_running_loop().create_task(self._run())
         if timeout_ms <= PROMPT_MS:
@@ -107,7 +150,8 @@ class Attempt:
 
     def _abandon(self) -> None:
         """Go on without a body that will not be cancelled."""
-        self._finish(self._late())
+        self._abandoned = True
+        self._task = asyncio.get_running_loop().create_task(self._conclude(self._late()))
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -122,13 +166,44 @@ class Attempt:
             if self._over:
                 raise
             outcome = Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
-        self._finish(self._late() if self._expired and isinstance(outcome, Err) else outcome)
+        if self._abandoned:
+            return
+        if isinstance(outcome, Ok):
+            self._finish(outcome)
+        else:
+            await self._conclude(self._late() if self._expired else outcome)
 
-    def _finish(self, outcome: Outcome) -> None:
+    async def _conclude(self, outcome: Err) -> None:
+        """Tell a failure; and when to try again, if a function says that."""
+        self._disarm()
+        delay, failure, delay_ms = self._body.delay, outcome.failure, None
+        final = self._last or not failure.retryable or failure is self._body.pending
+        if delay is not None and self._dynamic and not final and not self._over:
+            said = await delay.ask(self._context(), failure, self._called)
+            if isinstance(said, int):
+                delay_ms = said
+            else:
+                outcome = Err(said)
+        self._finish(outcome, delay_ms)
+
+    def _finish(self, outcome: Outcome, delay_ms: int | None = None) -> None:
         if not self._over:
             self._over = True
             self._disarm()
-            self._done(outcome)
+            self._done(outcome, delay_ms)
+
+    @property
+    def _dynamic(self) -> bool:
+        """Whether a function gives the delays; not if the settings that the step began with are others."""
+        if self._body.delay is None:
+            return False
+        return isinstance(self._step, Rollback) or self._step.dynamic
+
+    def _context(self) -> StepContext:
+        place, step = self._place, self._step
+        key = place.step.removeprefix(PREFIX) if isinstance(step, Rollback) else place.step
+        settings = settings_of(step.retry, dynamic=self._dynamic)
+        return context_of(key, place.attempt, settings, step_key(place))
 
     def _late(self) -> Err:
         return Err(failure_of(WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")))
@@ -136,19 +211,17 @@ class Attempt:
     async def _call(self) -> Outcome:
         """Call the body; raises nothing but the CancelledError of its own task."""
         function, arguments = self._body.function, self._body.arguments
-        if self._body.settings is not None:
-            context = context_of(self._place.step, self._place.attempt, self._body.settings)
-            function = functools.partial(function, ctx=context)
+        if self._body.takes_context:
+            function = functools.partial(function, ctx=self._context())
         try:
-            if is_async(function):
-                value = await function(*arguments)  # type: ignore[misc]
-            else:
-                call = functools.partial(contextvars.copy_context().run, _in_thread, function, arguments)
-                value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
-                if inspect.isawaitable(value):  # a lambda that calls an async function
-                    value = await value
+            call: Any = function(*arguments) if is_async(function) else self._plainly(function, arguments)
+            value = await call
+            if is_stream(value):
+                value = await keep(value, Writing(self._place, self._body.returns), self._threads)
         except asyncio.CancelledError:
             raise
+        except Full:
+            return Err(FULL)
         except Exception as error:  # noqa: BLE001 - it is the user's, and becomes a fact
             failure = failure_of(error)
             if isinstance(error, self._body.final):
@@ -156,7 +229,25 @@ class Attempt:
             return Err(failure)
         except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
             return Err(failure_of(_ending(error)))
-        return kept(value, self._place.step, self._body.returns)
+        if self._body.pending is not None and (value is None or value is False):
+            return Err(self._body.pending)
+        if type(value) is Ok:  # a stream, which is kept already
+            return value
+        return Ok() if self._body.discards else kept(value, self._place.step, self._body.returns)
+
+    async def _plainly(self, function: Callable[..., Any], arguments: Sequence[object]) -> object:
+        with Writing(self._place, self._body.returns) as writing:
+            value = await self._called(partial(writing.called, function), *arguments)
+            return await writing.end() if value is writing else value
+
+    def _called(self, function: Callable[..., Any], *arguments: object) -> Awaitable[Any]:
+        """Call a function where it belongs."""
+        return function(*arguments) if is_async(function) else self._in_thread(function, arguments)
+
+    async def _in_thread(self, function: Callable[..., Any], arguments: Sequence[object]) -> object:
+        call = functools.partial(contextvars.copy_context().run, _called_plainly, function, arguments)
+        value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await value if inspect.isawaitable(value) else value  # a lambda that calls an async function
 
 
 def is_async(function: Callable[..., object]) -> bool:
@@ -169,7 +260,7 @@ def is_async(function: Callable[..., object]) -> bool:
     return bool(code.co_flags & inspect.CO_COROUTINE)
 
 
-def _in_thread(function: Callable[..., object], arguments: Sequence[object]) -> object:
+def _called_plainly(function: Callable[..., object], arguments: Sequence[object]) -> object:
     """Call a plain function, and raise only what a future can carry from one thread to another."""
     try:
         return function(*arguments)

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from wflow.engine import names, values
-from wflow.engine.durations import milliseconds
-from wflow.engine.steps.do import Do
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InvalidInput
-from wflow.runtime import event
+from wflow.runtime import event, moments
+from wflow.runtime import settings as reading
 from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body
-from wflow.runtime.decorated import Declaration, Decorated, policy_of
-from wflow.runtime.step_context import settings_of, wants_context
+from wflow.runtime.calling import NOTHING, called
+from wflow.runtime.chance import Chance
+from wflow.runtime.decorated import Declaration, Decorated
+from wflow.runtime.mapped import mapped
+from wflow.runtime.polled import polled
+from wflow.runtime.step_context import wants_context
+from wflow.wire import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
-    from datetime import timedelta
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from datetime import datetime, timedelta
+    from typing import Unpack
+    from uuid import UUID
 
-    from wflow.engine.retry import Retry
+    from wflow.bindings.workflow import WorkflowBinding
+    from wflow.runtime.code import Code
     from wflow.runtime.decorated import DecoratedStep
     from wflow.runtime.event import Event
+    from wflow.runtime.mapped import Mapped
     from wflow.runtime.output import Output
-    from wflow.runtime.turn import Turn
+    from wflow.runtime.settings import Options, Settings
 
 T = TypeVar("T")
+SHOWN_BYTES: Final = 64 * names.KIB
+"""What the status shows of an instance's progress and state."""
 LEVELS: Final = ("debug", "info", "warn", "error")
 _NOTHING: Final[Any] = object()
 
@@ -39,11 +48,12 @@ _NOTHING: Final[Any] = object()
 class Context:
     """The steps of one instance. An outcome is on disk before the code sees it, and is never made twice."""
 
-    def __init__(self, turn: Turn, output: Output) -> None:
-        """Tie it to its turn; ``output`` takes what is logged inside a step."""
-        self._turn = turn
+    def __init__(self, code: Code, output: Output) -> None:
+        """Tie it to the code that uses it; ``output`` takes what is logged inside a step."""
+        self._code = code
         self._output = output
         self._decorated = Decorated(self._begin)
+        self._chance = Chance(code.loop, code.seed)
 
     @overload
     def do(
@@ -52,9 +62,7 @@ class Context:
         function: Callable[..., object],
         *arguments: object,
         returns: type[T],
-        retries: Mapping[str, object] | None = None,
-        timeout: float | str | timedelta | None = None,
-        config: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> Coroutine[Any, Any, T]: ...
 
     @overload
@@ -64,9 +72,7 @@ class Context:
         function: Callable[..., Awaitable[T]],
         *arguments: object,
         returns: object = None,
-        retries: Mapping[str, object] | None = None,
-        timeout: float | str | timedelta | None = None,
-        config: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> Coroutine[Any, Any, T]: ...
 
     @overload
@@ -76,9 +82,7 @@ class Context:
         function: Callable[..., T],
         *arguments: object,
         returns: object = None,
-        retries: Mapping[str, object] | None = None,
-        timeout: float | str | timedelta | None = None,
-        config: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> Coroutine[Any, Any, T]: ...
 
     @overload
@@ -89,9 +93,7 @@ class Context:
         depends: Sequence[DecoratedStep[Any]] | None = None,
         concurrent: bool = False,
         returns: object = None,
-        retries: Mapping[str, object] | None = None,
-        timeout: float | str | timedelta | None = None,
-        config: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> Declaration: ...
 
     def do(
@@ -102,17 +104,13 @@ class Context:
         depends: Any = None,
         concurrent: bool = False,
         returns: object = None,
-        retries: Mapping[str, object] | None = None,
-        timeout: float | str | timedelta | None = None,
-        config: Mapping[str, object] | None = None,
+        **options: Unpack[Options],
     ) -> Any:
         """Call ``function(*arguments)`` durably and give what it returned.
 
         An async function runs on the process's event loop, a plain one in a thread; a parameter called `ctx`
-        that no argument fills gets the step's context. ``retries`` takes ``limit`` (retries, so attempts are
-        one more; 5), ``delay`` ("10 seconds") and ``backoff`` ("constant", "linear" or "exponential");
-        ``timeout`` is for each attempt ("10 minutes"); ``config`` is a dict of both. The last attempt's error
-        is raised here, where it can be caught.
+        that no argument fills gets the step's context. How it is tried, shown and undone is said by name, see
+        `wflow.runtime.settings.Options`. The last attempt's error is raised here, where it can be caught.
 
         What the function gives comes back as ``returns``, or as its return annotation says: a dataclass, an
         enum, a model, a tuple. Without either it is plain data. What does not fit fails the step at once with
@@ -125,18 +123,17 @@ class Context:
         Raises InvalidInput for a name, a policy or a function that cannot be.
         """
         if isinstance(function, (list, tuple)):  # Cloudflare's older SDK takes all of them by their place
-            given: dict[str, Any] = dict(zip(("concurrent", "config"), arguments, strict=False))
-            return self.do(name, depends=function, **given)
+            given: Any = dict(zip(("concurrent", "config"), arguments, strict=False))
+            return self.do(name, depends=function, **given, **options)
         if function is _NOTHING:
             if callable(name):
                 raise InvalidInput('write `@ctx.do()` or `@ctx.do("name")`, with the parentheses')
-            policy = partial(policy_of, config=config, retries=retries, timeout=timeout)
             return Declaration(
                 self._decorated,
                 name,
                 depends=depends,
                 concurrent=concurrent,
-                policy=policy,
+                settings=partial(_settings, options),
                 returns=returns,
             )
         name = names.step_name(name)
@@ -147,38 +144,38 @@ class Context:
             )
         if depends is not None or concurrent:
             raise InvalidInput(f"step {name!r}: depends and concurrent are for a decorated step")
-        retry = policy_of(name, config=config, retries=retries, timeout=timeout)
+        read = reading.settings(name, options)
         takes_context = wants_context(function, len(arguments))
-        return self._begin(name, function, arguments, retry, takes_context=takes_context, returns=returns)
+        return self._begin(name, function, arguments, read, takes_context=takes_context, returns=returns)
 
     def _begin(
         self,
         name: str,
         function: Callable[..., object],
         arguments: Sequence[object],
-        retry: Retry,
+        settings: Settings,
         *,
         takes_context: bool,
         returns: object = None,
     ) -> Coroutine[Any, Any, Any]:
-        settings = settings_of(retry) if takes_context else None
         digest = values.digest_of(tuple(arguments)) if arguments else b""
-        body = Body(function, arguments, settings=settings, returns=returned(name, function, returns))
-        return self._turn.step(Do(name, retry), body, digest)
+        type_ = returned(name, function, returns)
+        body = Body(function, arguments, takes_context=takes_context, returns=type_, delay=settings.delay)
+        return self._code.step(settings.step(name), body, digest, settings.undoing(type_))
 
     async def sleep(self, name: str, duration: float | str | timedelta) -> None:
         """Sleep durably: milliseconds, "10 seconds" or a timedelta; 365 days at most."""
-        await self._turn.step(Sleep(names.step_name(name), _milliseconds(name, duration)))
+        await self._code.step(Sleep(names.step_name(name), moments.span(name, duration)))
 
     async def sleep_until(self, name: str, moment: datetime | float) -> None:
-        """Sleep until a datetime (a naive one is UTC) or milliseconds since 1970; a past one is over at once.
+        """Sleep until a datetime (a naive one is local time) or milliseconds since 1970.
 
-        Raises InvalidInput for one that is more than 365 days ahead.
+        A past one is over at once. Raises InvalidInput for one that is more than 365 days ahead.
         """
-        until = _instant(names.step_name(name), moment)
-        if until - self._turn.loop.now * 1000 > names.WAIT_MS_MAX:
+        until = moments.instant(names.step_name(name), moment)
+        if until - self._code.loop.now * 1000 > names.WAIT_MS_MAX:
             raise InvalidInput(f"step {name!r}: {names.shown(moment)} is more than 365 days ahead")
-        await self._turn.step(Sleep(name, until=until))
+        await self._code.step(Sleep(name, until=until))
 
     @overload
     async def wait_for_event(
@@ -205,11 +202,147 @@ class Context:
         days), and MismatchError for a payload that does not fit.
         """
         names.step_name(name)
-        timeout_ms = _milliseconds(name, timeout)
+        timeout_ms = moments.span(name, timeout)
         if timeout_ms < names.EVENT_WAIT_MS_MIN:
             raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
-        got: Any = await self._turn.step(WaitForEvent(name, names.event_type(type), timeout_ms))
+        got: Any = await self._code.step(WaitForEvent(name, names.event_type(type), timeout_ms))
         return event.fitted(got, returns, name)
+
+    def map(
+        self,
+        function: Callable[..., object],
+        items: Iterable[object],
+        *,
+        name: str | None = None,
+        concurrency: int | None = None,
+        min_successful: int | None = None,
+        tolerated_failures: int | str | None = None,
+        returns: object = None,
+        **options: Unpack[Options],
+    ) -> Coroutine[Any, Any, Mapped[Any]]:
+        """Run ``function(item)`` as a step for each item, and give the values of those that succeed in order.
+
+        The steps bear the function's name, or ``name``; ``concurrency`` of them go on at once (100). The list
+        that comes back has ``succeeded`` and ``failed`` (indices) and ``errors`` as well.
+
+        Raises MapFailed when more items fail than ``tolerated_failures``, a count or "25%" (none at all);
+        then no further item is begun. With ``min_successful`` it is over when so many have succeeded, and
+        failures alone do not end it unless that has become impossible. Raises InvalidInput for what cannot
+        be.
+        """
+
+        def begin(step: str, called: Callable[..., object], item: object) -> Coroutine[Any, Any, Any]:
+            read = reading.settings(step, options)
+            takes_context = wants_context(called, 1)
+            return self._begin(step, called, (item,), read, takes_context=takes_context, returns=returns)
+
+        return mapped(
+            function,
+            items,
+            begin,
+            self._code.machine.upcoming,
+            name=name,
+            concurrency=concurrency,
+            min_successful=min_successful,
+            tolerated_failures=tolerated_failures,
+        )
+
+    def poll(
+        self,
+        name: str,
+        check: Callable[..., object],
+        *arguments: object,
+        every: float | str | timedelta,
+        timeout: float | str | timedelta = names.EVENT_WAIT_MS,
+        retries: Mapping[str, object] | None = None,
+        returns: object = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call ``check(*arguments)`` now and then ``every`` so often until it gives something, and give that.
+
+        None and False mean "not yet"; in between the instance is at rest. Errors are retried by policy.
+        Raises WorkflowTimeoutError, which can be caught, after ``timeout`` ("24 hours"), and InvalidInput for
+        less than a second or more than 100,000 checks.
+        """
+        return polled(
+            self._code,
+            name,
+            check,
+            arguments,
+            every=every,
+            timeout=timeout,
+            retries=retries,
+            returns=returns,
+        )
+
+    def call(
+        self,
+        workflow: WorkflowBinding,
+        params: object = NOTHING,
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        timeout: float | str | timedelta | None = None,
+        cancel_with_parent: bool = True,
+        retries: Mapping[str, object] | None = None,
+        returns: object = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Start an instance of another workflow (``self.env.OTHER``), wait for its end, and give its output.
+
+        Its id is made of this instance's and the step's, so that no crash starts it twice. It is asked to
+        cancel when this instance ends first, unless ``cancel_with_parent`` is False. Its error is raised
+        here, with a note that names it; WorkflowTimeoutError after ``timeout`` (365 days).
+        """
+        return called(
+            self._code,
+            self._code.machine.upcoming,
+            workflow,
+            params,
+            name=name,
+            id=id,
+            timeout=timeout,
+            cancel_with_parent=cancel_with_parent,
+            retries=retries,
+            returns=returns,
+        )
+
+    def now(self) -> datetime:
+        """Tell the time, in UTC: that of the last outcome `run` has heard of; the same on every replay."""
+        return self._chance.now()
+
+    def uuid4(self) -> UUID:
+        """Make a random UUID that is the same on every replay."""
+        return self._chance.uuid4()
+
+    def random(self) -> float:
+        """Draw a random number from 0 up to, but not including, 1 that is the same on every replay."""
+        return self._chance.random()
+
+    def progress(self, done: float, total: float = 1, message: str = "") -> None:
+        """Have the status show how far it is: ``done`` of ``total``, and a short text.
+
+        Raises InvalidInput unless 0 <= done <= total.
+        """
+        numbers = (done, total)
+        if any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers) or not (
+            0 <= done <= total < inf
+        ):
+            given = f"{names.shown(done)} of {names.shown(total)}"
+            raise InvalidInput(f"ctx.progress takes how much is done of a total, not {given}")
+        self._show("progress", {"done": done, "total": total, "message": names.cut(str(message))})
+
+    def set_state(self, state: object) -> None:
+        """Have the status show a value of the workflow's own, 64 KiB at the most; the last one counts.
+
+        Raises TooLarge, and UnserializableError for what cannot be kept.
+        """
+        self._show("state", state)
+
+    def set_tags(self, tags: Iterable[str]) -> None:
+        """Replace the instance's tags, by which lists are filtered: at most 10 of 64 characters each.
+
+        Raises InvalidInput.
+        """
+        self._code.tell(tags=list(wanted.tags(tags if isinstance(tags, str) else [*tags])))
 
     def log(
         self, message: object, detail: Mapping[str, object] | None = None, *, level: str = "info"
@@ -227,32 +360,19 @@ class Context:
             )
         text = names.cut(str(message))
         shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
-        if self._in_workflow():
-            self._turn.log(level, text, shown)
+        if self._code.here():
+            self._code.log(level, text, shown)
         else:
             self._output.say(level, text, shown)
 
-    def _in_workflow(self) -> bool:
-        return asyncio._get_running_loop() is self._turn.loop  # noqa: SLF001 - unlike the public one, it does not raise
+    def _show(self, what: str, value: object) -> None:
+        code = self._code
+        shown = {**code.shown, what: value}
+        raw = values.encode(shown, limit=SHOWN_BYTES)
+        if not code.repeats:
+            code.shown = shown
+            code.tell(shown=raw)
 
 
-def _instant(name: str, moment: object) -> int:
-    try:
-        match moment:
-            case datetime():
-                aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-                return max(0, round(aware.timestamp() * 1000))
-            case int() | float() if not isinstance(moment, bool):
-                return max(0, round(moment))
-    except (ValueError, OverflowError):  # it is no number, or infinite, or at the edge of the calendar
-        pass
-    raise InvalidInput(
-        f"step {name!r}: sleep_until takes a datetime or milliseconds, not {names.shown(moment)}"
-    )
-
-
-def _milliseconds(name: str, duration: object) -> int:
-    try:
-        return milliseconds(duration)
-    except ValueError as wrong:
-        raise InvalidInput(f"step {name!r}: {wrong}") from None
+def _settings(options: Options, name: str) -> Settings:
+    return reading.settings(name, options)

@@ -11,20 +11,18 @@ import asyncio
 import copy
 import functools
 import inspect
-from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
 from wflow.engine import names
-from wflow.engine.retry import DEFAULT, policy
 from wflow.errors import InvalidInput
 from wflow.runtime.attempt import is_async
 from wflow.runtime.step_context import NAME as CTX
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 
-    from wflow.engine.retry import Retry
+    from wflow.runtime.settings import Settings
 
 T = TypeVar("T")
 
@@ -39,7 +37,7 @@ class Begin(Protocol):
         name: str,
         function: Callable[..., object],
         arguments: Sequence[object],
-        retry: Retry,
+        settings: Settings,
         *,
         takes_context: bool,
         returns: object,
@@ -124,7 +122,7 @@ class DecoratedStep(Generic[T]):
         *,
         depends: Sequence[DecoratedStep[Any]] | None,
         concurrent: bool,
-        retry: Retry,
+        settings: Settings,
         returns: object,
     ) -> None:
         """Keep what to call; parameters are looked at when it is called, when all steps are decorated."""
@@ -133,7 +131,7 @@ class DecoratedStep(Generic[T]):
         self._function = function
         self._depends = depends
         self._concurrent = concurrent
-        self._retry = retry
+        self._settings = settings
         self._returns = returns
         functools.update_wrapper(self, function, updated=())
 
@@ -156,7 +154,7 @@ class DecoratedStep(Generic[T]):
             given = [await self._steps.result_of(each) for each in dependencies]
         called, takes_context = _by_place(self._function, self._signature), CTX in self._signature
         return await self._steps.begin(
-            self.name, called, given, self._retry, takes_context=takes_context, returns=self._returns
+            self.name, called, given, self._settings, takes_context=takes_context, returns=self._returns
         )
 
     def dependencies(self) -> list[DecoratedStep[Any]]:
@@ -217,15 +215,15 @@ class Declaration:
         *,
         depends: Sequence[object] | None,
         concurrent: bool,
-        policy: Callable[[str], Retry],
+        settings: Callable[[str], Settings],
         returns: object = None,
     ) -> None:
-        """Keep what was said of the step; ``policy`` reads how it is to be retried, given its name."""
+        """Keep what was said of the step; ``settings`` reads how it is to be made, given its name."""
         self._steps = steps
         self._name = name if name is None else names.step_name(name)
         self._depends = _steps_of(name, depends)
         self._concurrent = concurrent
-        self._policy = policy
+        self._settings = settings
         self._returns = returns
 
     @overload
@@ -247,7 +245,7 @@ class Declaration:
             name,
             depends=self._depends,
             concurrent=self._concurrent,
-            retry=self._policy(name),
+            settings=self._settings(name),
             returns=self._returns,
         )
         self._steps.add(step)
@@ -260,32 +258,6 @@ class Declaration:
             f"step {name!r} has no function: write `ctx.do({name!r}, function)`, "
             f"or decorate one with `@ctx.do({name!r})` and call that"
         )
-
-
-def policy_of(
-    step: str,
-    *,
-    config: Mapping[str, object] | None,
-    retries: Mapping[str, object] | None,
-    timeout: object,
-) -> Retry:
-    """Read a step's policy, said as ``retries`` and ``timeout`` or as Cloudflare's one ``config`` of both.
-
-    Raises InvalidInput naming the step for an unknown key, and for both ways at once.
-    """
-    if config is None:
-        return DEFAULT if retries is None and timeout is None else policy(step, retries, timeout)
-    if not isinstance(config, Mapping):
-        raise InvalidInput(f"step {step!r}: config must be a dict, not {names.shown(config)}")
-    if retries is not None or timeout is not None:
-        raise InvalidInput(f"step {step!r}: give retries and timeout in config or beside it, not both")
-    for key in config:
-        if key == "sensitive":
-            raise InvalidInput(f"step {step!r}: config['sensitive'] is not supported yet")
-        if key not in {"retries", "timeout"}:
-            problem = f"config has no key {names.shown(key)}; it takes retries and timeout"
-            raise InvalidInput(f"step {step!r}: {problem}")
-    return policy(step, config.get("retries"), config.get("timeout"))
 
 
 def _steps_of(name: str | None, depends: Sequence[object] | None) -> list[DecoratedStep[Any]] | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from wflow import bindings, catalogue
+from wflow.bindings import subscription
 from wflow.bundle.declared import declared
 from wflow.engine import values
 from wflow.engine.steps.do import Do
 from wflow.errors import (
-    InstanceEnded,
     InstanceExists,
     InstanceNotFound,
+    InstanceTerminated,
     InvalidInput,
     TooLarge,
     WorkflowNotFound,
+    WrongMove,
 )
 from wflow.runtime.attempt import Body
 from wflow.runtime.loop import WorkflowLoop
@@ -28,7 +31,15 @@ if TYPE_CHECKING:
 
     Caller = Callable[[str, str, list[object]], Awaitable[object]]
 
-FINAL: Final = (InstanceEnded, InstanceExists, InstanceNotFound, InvalidInput, TooLarge, WorkflowNotFound)
+FINAL: Final = (
+    InstanceExists,
+    InstanceNotFound,
+    InstanceTerminated,
+    InvalidInput,
+    TooLarge,
+    WorkflowNotFound,
+    WrongMove,
+)
 """What a binding refuses for good: no other attempt would be told anything else."""
 
 
@@ -72,18 +83,28 @@ def build(manifest: Manifest, secrets: Mapping[str, str], call: Caller) -> Env:
     for binding in declared(manifest):
         module = catalogue.find(bindings, binding.kind)
         assert module is not None, f"no file for bindings of kind {binding.kind}"
-        held[binding.name] = module.stub(_durable(binding.name, call))
+        held[binding.name] = module.stub(_Sending(binding.name, call))
     return Env(held, manifest.unserved)
 
 
-def _durable(name: str, call: Caller) -> Callable[[str, list[object]], Awaitable[object]]:
-    """Send a binding's calls over the link; in workflow code each is a step of its own."""
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """Sends the calls of the binding ``name`` over the link; in workflow code each is a step of its own."""
 
-    def run(method: str, arguments: list[object]) -> Awaitable[object]:
+    name: str
+    call: Caller
+
+    def __call__(self, method: str, arguments: list[object]) -> Awaitable[object]:
         loop = asyncio.get_running_loop()
         if not isinstance(loop, WorkflowLoop):
-            return call(name, method, arguments)
-        body = Body(call, (name, method, arguments), final=FINAL)
-        return loop.turn.step(Do(f"{name}.{method}"), body, values.digest_of((method, arguments)))
-
-    return run
+            return self.call(self.name, method, arguments)
+        if method in subscription.METHODS:
+            raise InvalidInput(
+                f"{self.name}: events cannot be followed in `run`, for on a replay they would be others",
+                hint="follow them in a step (ctx.do), or await the instance's `result()`",
+            )
+        # What ends the instance whose result is asked for is no fault of the asking, and will not change.
+        final = (Exception,) if method == "result" else FINAL
+        body = Body(self.call, (self.name, method, arguments), final=final)
+        step = Do(f"{self.name}.{method}")
+        return loop.turn.step(step, body, values.digest_of((method, arguments)))

@@ -11,9 +11,11 @@ from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from wflow.engine import names, values
 from wflow.engine.outcome import Err, Failure, Ok
-from wflow.errors import NonRetryableError, StepFailed, UnserializableError
+from wflow.errors import NonRetryableError, StepFailed, TooLarge, UnserializableError
 from wflow.runtime import exact
 
 if TYPE_CHECKING:
@@ -73,8 +75,15 @@ def outcome_of(task: asyncio.Task[Any]) -> Outcome:
     try:
         return Ok(values.encode(task.result()))
     except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at
-        problem = f"`run` returned what cannot be kept: {message_of(wrong)}"
-        return Err(failure_of(UnserializableError(problem, type(wrong).__name__)))
+        return Err(unkept("`run`", wrong))
+
+
+def unkept(who: str, wrong: Exception) -> Failure:
+    """Make the failure, not to be tried again, of what ``who`` returned and ``wrong`` says cannot be kept."""
+    problem = f"{who} returned what cannot be kept: {message_of(wrong)}"
+    if isinstance(wrong, TooLarge):
+        return msgspec.structs.replace(failure_of(TooLarge(problem)), retryable=False)
+    return failure_of(UnserializableError(problem, type(wrong).__name__))
 
 
 def trace_of(error: BaseException) -> str:

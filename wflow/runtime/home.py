@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from wflow.runtime.outbox import Outbox
+    from wflow.runtime.streamed import Pieces
     from wflow.runtime.turn import Turn
 
 
@@ -31,6 +32,11 @@ class Home(Protocol):
 
     outbox: Outbox
     draining: bool
+
+    @property
+    def pieces(self) -> Pieces:
+        """The way of streams to the runner and back."""
+        ...
 
     @property
     def threads(self) -> Executor:

@@ -168,6 +168,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         finally:
             self._exit(outer)
 
+    def clear(self) -> None:
+        """Call nothing of what is queued."""
+        self._ready.clear()
+
     def may_refuse(self) -> bool:
         """Tell whether code on its way out that asks for something may be told no once more."""
         self._refusals += 1

@@ -25,7 +25,7 @@ from wflow.link import frames
 from wflow.link.channel import Channel, connect
 from wflow.runtime import event, loader, worker, workers
 from wflow.runtime.annotations import payload_of
-from wflow.runtime.attempt import THREADS
+from wflow.runtime.attempt import THREADS, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
@@ -35,6 +35,7 @@ from wflow.runtime.home import State
 from wflow.runtime.loop import in_order
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import Lines, Output
+from wflow.runtime.streamed import Pieces
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ GRACE_S: Final = 10.0
 """How long an instance at rest stays in memory."""
 PARENT_S: Final = 1.0
 """How often a runtime looks whether its runner lives, besides listening to the link."""
+_OUTSIDE: Final = Place(0, "")
 CALL_BYTES: Final = 64 * 1024 * 1024
 """What the arguments of one binding call may take."""
 
@@ -64,6 +66,7 @@ class Runtime:
         self._gone = asyncio.Event()
         self.channel: Channel[frames.ToRuntime] = Channel(frames.ToRuntime, self._hear, self._lost)
         self.outbox = Outbox(self.channel.send)
+        self.pieces = Pieces(self.call)
         self.output = Output(self._loop, self.channel.send)
         self._limits: dict[str, int] = {}
         self._code = loader.Code()
@@ -118,19 +121,29 @@ class Runtime:
                     task = self._loop.create_task(self._fetch(message))
                     self._fetches.add(task)
                     task.add_done_callback(self._fetches.discard)
-                case frames.Deliver(instance, received):
-                    if turn := self._turns.get(instance):
-                        _tell(turn, turn.receive, received)
-                case frames.Drop(instances):
-                    for instance in instances:
-                        if turn := self._turns.get(instance):
-                            turn.drop()
+                case frames.Deliver() | frames.Steer() | frames.Drop():
+                    self._hear_of(message)
                 case frames.Load():
                     self._load(message)
                 case frames.Drain():
                     self.draining = True
                     for turn in list(self._turns.values()):
                         _tell(turn, turn.drain)
+
+    def _hear_of(self, message: frames.Deliver | frames.Steer | frames.Drop) -> None:
+        """Hear of instances that are in memory, or were."""
+        turns = self._turns
+        match message:
+            case frames.Deliver(instance, received):
+                if turn := turns.get(instance):
+                    _tell(turn, turn.receive, received)
+            case frames.Steer(instance, pausing):
+                if turn := turns.get(instance):
+                    _tell(turn, turn.steer, pausing=pausing)
+            case frames.Drop(instances):
+                for instance in instances:
+                    if turn := turns.get(instance):
+                        turn.drop()
 
     def _lost(self, error: LinkError | None) -> None:
         if error is not None and sys.__stderr__ is not None:
@@ -176,7 +189,7 @@ class Runtime:
     def _start(self, spec: frames.Turn) -> None:
         def run(turn: Turn) -> Coroutine[Any, Any, object]:
             cls = self._code.workflows[spec.workflow]
-            return _run(cls, self._env, Context(turn, self.output), spec)
+            return _run(cls, self._env, Context(turn.code, self.output), spec)
 
         try:
             turn = Turn(spec, self, run, step_limit=self._limits[spec.workflow])
@@ -211,15 +224,16 @@ class Runtime:
 
         It may be called on another loop than the runtime's: a sync step, in its thread, can `asyncio.run` it.
         """
+        place = here.get() or _OUTSIDE
         if asyncio.get_running_loop() is not self._loop:
-            here = self.call(binding, method, arguments)
-            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(here, self._loop))
+            there = self.call(binding, method, arguments)
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there, self._loop))
         self._next_call += 1
         number = self._next_call
         raw = values.encode(arguments, limit=CALL_BYTES)
         future: asyncio.Future[object] = self._loop.create_future()
         self._calls[number] = future
-        self.channel.send(frames.Call(number, binding, method, raw))
+        self.channel.send(frames.Call(number, binding, method, raw, place.instance, place.step))
         try:
             return await future
         finally:

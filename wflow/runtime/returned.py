@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from wflow.engine import models, typed, values
 from wflow.engine.outcome import Err, Ok
-from wflow.errors import MismatchError, NonDeterminismError, UnserializableError
+from wflow.errors import MismatchError, NonDeterminismError
 from wflow.runtime import event
-from wflow.runtime.failures import failure_of, message_of
+from wflow.runtime.failures import failure_of, unkept
 
 if TYPE_CHECKING:
-    from wflow.engine.machine import Seen
     from wflow.engine.outcome import Outcome
+    from wflow.engine.seen import Seen
 
 
 def kept(value: object, step: str, returns: object) -> Outcome:
@@ -24,8 +24,7 @@ def kept(value: object, step: str, returns: object) -> Outcome:
     try:
         raw = values.encode(value)
     except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at
-        problem = f"step {step!r} returned what cannot be kept: {message_of(wrong)}"
-        return Err(failure_of(UnserializableError(problem, type(wrong).__name__)))
+        return Err(unkept(f"step {step!r}", wrong))
     if returns is not None:
         try:
             made = typed.restore(values.decode(raw), returns)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from wflow.engine.steps.do import described
 from wflow.wire.view import View
 
 if TYPE_CHECKING:
@@ -19,24 +20,32 @@ NAME: Final = "ctx"
 
 
 class StepContext(View):
-    """Read-only: ``step`` (``name``, ``count``), ``attempt`` (from 1 on), ``config``.
+    """Read-only: ``step`` (``name``, ``count``), ``attempt`` (from 1 on), ``config``, ``idempotency_key``.
 
-    ``config`` has ``retries`` (``limit``, ``delay``, ``backoff``) and ``timeout``, in milliseconds.
+    ``config`` has ``retries`` (``limit``, ``delay``, ``backoff``) and ``timeout``, in milliseconds. The key
+    is the same at each attempt, and another one for each visit of a step and each instance.
     """
 
     __slots__ = ()
 
 
-def context_of(key: str, attempt: int, settings: Mapping[str, object]) -> StepContext:
+def context_of(
+    key: str, attempt: int, settings: Mapping[str, object], idempotency_key: str = ""
+) -> StepContext:
     """Make the context of an attempt of the step ``key``, ``name-n``."""
     name, _, count = key.rpartition("-")
-    return StepContext(step=View(name=name, count=int(count)), attempt=attempt, config=settings)
+    return StepContext(
+        step=View(name=name, count=int(count)),
+        attempt=attempt,
+        config=settings,
+        idempotencyKey=idempotency_key,
+    )
 
 
-def settings_of(retry: Retry) -> View:
-    """Show a policy, defaults and all."""
-    retries = View(limit=retry.limit, delay=retry.delay_ms, backoff=retry.backoff)
-    return View(retries=retries, timeout=retry.timeout_ms)
+def settings_of(retry: Retry, *, dynamic: bool = False) -> View:
+    """Show a policy, defaults and all; a delay that a function gives as Cloudflare's ``[dynamic]``."""
+    shown: Any = described(retry, dynamic=dynamic)
+    return View(retries=View(shown["retries"]), timeout=shown["timeout"])
 
 
 def wants_context(function: Callable[..., object], given: int) -> bool:

@@ -9,7 +9,6 @@ import msgspec
 from wflow.errors import (
     BundleError,
     Forbidden,
-    InstanceEnded,
     InstanceExists,
     InstanceNotFound,
     InvalidInput,
@@ -22,6 +21,7 @@ from wflow.errors import (
     WflowError,
     WorkerNotFound,
     WorkflowNotFound,
+    WrongMove,
 )
 
 PREFIX: Final = "/client/v4"
@@ -119,7 +119,7 @@ _STATUSES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (NoSuchRoute, 404),
     (WrongMethod, 405),
     (InstanceExists, 409),
-    (InstanceEnded, 409),
+    (WrongMove, 409),
     (TooLarge, 413),
     (TooMany, 429),
     (Refused, 400),

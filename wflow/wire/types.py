@@ -4,14 +4,45 @@ from __future__ import annotations
 
 import msgspec
 
+from wflow.engine import names
+
 Headers = list[tuple[str, str]]
 
 
+class Parent(msgspec.Struct, frozen=True, kw_only=True):
+    """The instance that awaits a new one's end, as an event of type ``awaited``.
+
+    With ``follows`` the new one is asked to cancel when the parent ends first.
+    """
+
+    key: int
+    awaited: str
+    follows: bool = True
+
+
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance to create; without an id it gets a random one. ``params`` is an encoded value."""
+    """An instance to create; without an id it gets a random one. ``params`` is an encoded value.
+
+    Retentions, in milliseconds, default to the workflow's.
+    """
 
     id: str | None = None
     params: bytes = b"\x80"
+    tags: tuple[str, ...] = ()
+    success_retention_ms: int | None = None
+    error_retention_ms: int | None = None
+    parent: Parent | None = None
+
+
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """The step from which an instance runs anew: the ``count``-th visit of ``name``.
+
+    ``type`` is its kind in Cloudflare's words (`do`, `sleep`, `waitForEvent`), None whichever has the name.
+    """
+
+    name: str
+    count: int = 1
+    type: str | None = None
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +54,10 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
-    """A workflow that this runner serves, as its Worker's current version declares it."""
+    """A workflow that this runner serves, as its Worker's current version declares it.
+
+    The retentions, in milliseconds, are those of instances that are not created with their own.
+    """
 
     name: str
     class_name: str
@@ -34,6 +68,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     modified_at: int
     concurrency: int | None = None
     step_limit: int = 10_000
+    success_retention_ms: int = names.RETENTION_MS
+    error_retention_ms: int = names.RETENTION_MS
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

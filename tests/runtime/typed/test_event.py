@@ -84,7 +84,7 @@ class ClassStage(Stage):
 
     def _coroutine(self, turn: Any) -> Any:
         cls: Any = self.run
-        return _run(cls, Env({}), RealContext(turn, self.output), self._spec(None))
+        return _run(cls, Env({}), RealContext(turn.code, self.output), self._spec(None))
 
 
 def play_class(cls: type, **options: Any) -> Played:

@@ -18,8 +18,7 @@ import pytest
 from wflow import errors
 from wflow.engine import names, values
 from wflow.engine.facts import Settled, decode, encode
-from wflow.engine.outcome import Err, Failure
-from wflow.engine.steps.do import INTERRUPTED
+from wflow.engine.outcome import INTERRUPTED, Err, Failure
 from wflow.errors import NonRetryableError, StepFailed, TooLarge, UnserializableError, WorkflowTimeoutError
 from wflow.runtime import failures
 from wflow.runtime.failures import error_of, failure_of, outcome_of
@@ -415,7 +414,7 @@ def test_a_name_that_was_given_is_kept_and_the_class_is_the_name_otherwise():
 
 
 def test_what_the_engine_fails_with_comes_back_as_the_class_that_it_names():
-    assert type(error_of(INTERRUPTED)) is errors.WorkflowInternalError
+    assert type(error_of(INTERRUPTED)) is errors.StepInterrupted
     full = error_of(Failure("TooLarge", "over", path="wflow.errors:TooLarge"))
     assert isinstance(full, TooLarge)
     assert (full.message, full.hint) == ("over", None)

@@ -1,0 +1,206 @@
+"""The code of one turn: what it asks for, on a loop of its own, and how it hears of what became of that."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from wflow.engine import values
+from wflow.engine.changes import Told
+from wflow.engine.facts import Logged
+from wflow.engine.outcome import Err, Ok
+from wflow.engine.steps.sleep import Sleep
+from wflow.errors import NonDeterminismError, NonRetryableError, TooMany
+from wflow.runtime.clock import now
+from wflow.runtime.failures import error_of
+from wflow.runtime.home import OVER, PLAYING, State
+from wflow.runtime.loop import WorkflowLoop
+from wflow.runtime.returned import read
+from wflow.runtime.stream import opened
+from wflow.runtime.undoing import Undoings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from wflow.engine.machine import Machine
+    from wflow.engine.seen import Seen
+    from wflow.engine.steps import Step
+    from wflow.link import frames
+    from wflow.runtime.attempt import Body
+    from wflow.runtime.open_steps import OpenSteps
+    from wflow.runtime.undoing import Undoing
+
+TIMER_NAME: Final = "asyncio timer"
+"""The step name of asyncio.sleep, timeout and wait_for in workflow code."""
+
+
+class Code:
+    """See the module. ``commit`` is called when something that is told in a step is to be kept."""
+
+    def __init__(
+        self, spec: frames.Turn, machine: Machine, steps: OpenSteps, commit: Callable[[], None]
+    ) -> None:
+        """Make the loop, with nothing on it yet; the running one is the process's."""
+        self.instance = spec.instance
+        self.seed = spec.seed
+        self.shown: dict[str, object] = {}
+        if spec.shown is not None:
+            self.shown.update(cast("dict[str, object]", values.decode(spec.shown)))
+        self.machine = machine
+        self.state: State = PLAYING
+        started_at = max(spec.created_at, spec.started_at)
+        self.loop = WorkflowLoop(self, started_at / 1000)  # type: ignore[abstract]
+        self.undoings = Undoings()
+        self.diverged: NonDeterminismError | None = None
+        self.told: Told | None = None
+        """What the status is to show, if anything is new."""
+        self._steps = steps
+        self._commit = commit
+        self._outside = asyncio.get_running_loop()
+        self._futures: dict[str, asyncio.Future[Any]] = {}
+        self._bells: dict[str, Callable[[], None]] = {}
+
+    # -- what it asks for ----------------------------------------------------------------------------------
+
+    def step(
+        self,
+        step: Step,
+        body: Body | None = None,
+        digest: bytes = b"",
+        undoing: Undoing | None = None,
+    ) -> Coroutine[Any, Any, object]:
+        """Do one step: give its value, or raise its error, when its outcome is on disk.
+
+        ``undoing`` is its rollback. Raises NonRetryableError at once when the code at hand is not this one.
+        """
+        # Code that was evicted and is being collected runs on no loop at all; it may not be told no for ever.
+        if not self.here() and (self.state is not OVER or self.loop.may_refuse()):
+            raise NonRetryableError(
+                f"step {step.name!r} is asked for inside another step, or outside `run`; "
+                "steps do not nest: return the value, and do the next step in `run`"
+            )
+        return self._step(step, body, digest, undoing)
+
+    def here(self) -> bool:
+        """Tell whether the code at hand runs on this loop; a step's function does not."""
+        return asyncio._get_running_loop() is self.loop  # noqa: SLF001 - the public one may raise
+
+    def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
+        """Keep a timer of the loop as a step."""
+        if self.state is not PLAYING:
+            return lambda: None
+        try:
+            key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
+        except NonDeterminismError as diverged:
+            self.diverged = diverged
+            return lambda: None
+        self._bells[key] = ring
+        return lambda: self._forget(key)
+
+    def log(self, level: str, message: str, detail: dict[str, object]) -> None:
+        """Append a log line, once however often the code replays."""
+        if self.state is PLAYING:
+            self.machine.log(Logged(level, message, now(), detail, order=self.machine.order))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether what the code at hand tells was told before: a replay takes nothing back."""
+        return self.machine.replaying and self.here()
+
+    def tell(self, *, shown: bytes | None = None, tags: list[str] | None = None) -> None:
+        """Have the status show something, from the next commit on; a replay changes nothing of it.
+
+        It may be called in a step, and there in a thread.
+        """
+        if self.repeats:
+            return
+        if self.here():
+            self._tell(shown, tags)
+        elif asyncio._get_running_loop() is self._outside:  # noqa: SLF001 - the public one may raise
+            self._tell_now(shown, tags)
+        else:
+            self._outside.call_soon_threadsafe(self._tell_now, shown, tags)
+
+    def _tell(self, shown: bytes | None, tags: list[str] | None) -> None:
+        if (before := self.told) is not None:
+            shown = before.shown if shown is None else shown
+            tags = before.tags if tags is None else tags
+        self.told = Told(self.instance, now(), shown, tags)
+
+    def _tell_now(self, shown: bytes | None, tags: list[str] | None) -> None:
+        if self.state is PLAYING:
+            if self.told is None:  # what is told in a row is one thing to keep
+                self._outside.call_soon(self._flush)
+            self._tell(shown, tags)
+
+    def _flush(self) -> None:
+        if self.state is PLAYING:
+            self._commit()
+
+    async def _step(self, step: Step, body: Body | None, digest: bytes, undoing: Undoing | None) -> object:
+        if self.state is not PLAYING:
+            return await self.loop.farewell()
+        future: asyncio.Future[Any] = self.loop.create_future()
+        try:
+            key = self.machine.open(step, now(), digest)
+        except NonDeterminismError as diverged:
+            self.diverged = diverged
+            return await future
+        except TooMany:
+            await asyncio.sleep(0)  # code that catches this and tries on for ever must be seen to spin
+            raise
+        if body is not None:
+            self._steps.bodies[key] = body
+        if undoing is not None:
+            self.undoings.add(key, undoing, self.machine.order)
+        self._futures[key] = future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._forget(key)
+            raise
+
+    def _forget(self, key: str) -> None:
+        """Let go of a step that the code gave up before it saw its outcome."""
+        if self.state is not PLAYING:
+            return
+        self.undoings.given_up(key, self.machine)
+        self.machine.close(key)
+        self._futures.pop(key, None)
+        self._bells.pop(key, None)
+        self._steps.forget(key)
+
+    # -- what it hears -------------------------------------------------------------------------------------
+
+    def hand(self, seen: Seen) -> None:
+        """Let the code see an outcome."""
+        key = seen.key
+        self.loop.now = max(self.loop.now, seen.at / 1000)
+        body = self._steps.bodies.pop(key, None)
+        ring = self._bells.pop(key, None)
+        if ring is not None:
+            ring()
+            return
+        future = self._futures.pop(key)
+        if future.done():
+            return
+        match seen.outcome:
+            case Ok(raw):
+                future.set_result(opened(read(seen, raw, None if body is None else body.returns)))
+            case Err(failure):
+                future.set_exception(error_of(failure))
+
+    def let_go(self, *, keep: list[str]) -> None:
+        """Let go of all that it waits for, but for the steps to ``keep``."""
+        kept = {*keep}
+        for key in [*self._futures, *self._bells]:
+            if key not in kept:
+                self.machine.close(key)
+                self._steps.forget(key)
+
+    def abandon(self) -> None:
+        """End all of it by force: it never comes to rest."""
+        self.state, state = OVER, self.state
+        self.loop.evict()
+        self.loop.clear()
+        self.state = state
