@@ -3,99 +3,102 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tests.runner.stage import build, entry
 from wflow import stores
-from wflow.engine import facts, names, values
+from wflow.bindings.binding import Called, Raised
+from wflow.engine import facts, values
 from wflow.engine.changes import Ended
 from wflow.engine.facts import Moved
-from wflow.errors import InstanceNotFound, InvalidInput, WflowError, WorkflowNotFound
+from wflow.engine.outcome import Failure
+from wflow.errors import WflowError
+from wflow.runner.feed import Feed
+from wflow.runner.instances import Instances
+from wflow.runner.registry import Registry
 from wflow.runtime.failures import error_of, failure_of
-from wflow.stores.store import Batch, Instance, New, Store
-from wflow.wire.types import Made, Wanted
+from wflow.stores.store import Batch, Claim, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from wflow.engine.outcome import Failure
+    from wflow.engine.changes import Change
+    from wflow.engine.facts import Fact
+    from wflow.engine.outcome import RolledBack
 
 NOON = 1_795_348_800_000
 
 
-class SmallControl:
-    """See `wflow.bindings.control.Control`; its clock is moved by the test."""
+class SmallControl(Instances):
+    """The workflows `orders` and `returns`; nothing runs them but the test, which moves the clock as well.
+
+    ``caller`` is the key of the instance whose code calls, if that is what the test wants.
+    """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._ids = itertools.count(1)
+        registry = Registry()
+        registry.activate(build(entry("orders"), entry("returns"), version="v1", at=NOON))
+        self.registry = registry
+        self.feed = Feed(0)
+        super().__init__(store, registry, self.feed)
+        store.on_commit(self.feed.tell)
         self.at = NOON
-
-    @property
-    def store(self) -> Store:
-        return self._store
+        self.caller: int | None = None
+        self._claims: list[Claim] = []
 
     def now(self) -> int:
         return self.at
 
-    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
-        if workflow != "orders":
-            raise WorkflowNotFound(f"there is no workflow {workflow!r}")
-        ids = [f"made-{next(self._ids)}" if one.id is None else names.instance_id(one.id) for one in wanted]
-        new = [
-            New(workflow=workflow, id=id_, version="v1", params=one.params, at=self.at, trigger=trigger)
-            for id_, one in zip(ids, wanted, strict=True)
+    async def claim(self, id_: str, workflow: str = "orders") -> Claim:
+        """Take an instance, as a runtime would get it."""
+        self._claims += await self._store.claim({workflow: 100}, owner="test", now=self.at)
+        key = (await self.get(workflow, id_)).key
+        return next(claim for claim in reversed(self._claims) if claim.key == key)
+
+    async def say(self, claim: Claim, *told: Fact, change: Change | None = None) -> None:
+        """Let an instance say something, as its runtime would; its first fact follows the claim's last."""
+        rows = [
+            (claim.key, seq, facts.tag(fact), self.at, facts.encode(fact))
+            for seq, fact in enumerate(told, claim.seq + 1)
         ]
-        keys = await self._store.create(new)
-        return [
-            Made(id=id_, created=key is not None, version="v1") for id_, key in zip(ids, keys, strict=True)
-        ]
+        changes = [] if change is None else [change]
+        batch = Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=changes)
+        assert (await self._store.append(batch)).refused == []
 
-    async def get(self, workflow: str, id_: str) -> Instance:
-        found = await self._store.find_one(workflow, id_)
-        if found is None:
-            raise InstanceNotFound(f"instance.not_found: {id_}")
-        return found
-
-    async def send_event(self, workflow: str, id_: str, type_: str, payload: bytes) -> None:
-        instance = await self.get(workflow, id_)
-        await self._store.deliver(instance.key, type_, payload, now=self.at)
-
-    async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        if verb != "terminate":
-            raise InvalidInput(f"instances cannot be told to {verb!r}")
-        return await self._store.move((await self.get(workflow, id_)).key, verb, now=self.at)
-
-    async def finish(self, id_: str, output: object = None, failure: Failure | None = None) -> None:
+    async def finish(
+        self,
+        id_: str,
+        output: object = None,
+        failure: Failure | None = None,
+        *,
+        rollback: RolledBack | None = None,
+    ) -> None:
         """Let an instance come to its end, as its runtime would."""
-        instance = await self.get("orders", id_)
-        claims = await self._store.claim({"orders": 100}, owner="test", now=self.at)
-        claim = next(claim for claim in claims if claim.key == instance.key)
+        claim = await self.claim(id_)
         status = "complete" if failure is None else "errored"
-        moved = Moved(status, self.at)
-        row = (claim.key, 1, facts.MOVED, self.at, facts.encode(moved))
-        output_raw = values.encode(output) if failure is None else None
-        change = Ended(claim.key, self.at, status, output_raw, failure)
-        refused = await self._store.append(
-            Batch(claims=[(claim.key, claim.epoch)], rows=[row], changes=[change])
-        )
-        assert refused == []
+        raw = values.encode(output) if failure is None else None
+        change = Ended(claim.key, self.at, status, raw, failure, rollback)
+        await self.say(claim, Moved(status, self.at), change=change)
 
 
 def link(module: Any, control: SmallControl, target: str) -> Any:
     """Make a stub whose calls go through everything that the link does to them."""
 
     async def send(method: str, arguments: list[object]) -> object:
-        given = values.decode(values.encode(arguments, limit=2**30))
+        given: Any = values.decode(values.encode(arguments, limit=2**30))
         try:
-            value = await module.serve(control, target, method, given)
+            call = Called(method=method, arguments=given, instance=control.caller)
+            value = await module.serve(control, target, call)
         except WflowError as refused:
-            kept = msgspec.msgpack.encode(failure_of(refused))
-            raise error_of(msgspec.msgpack.decode(kept, type=type(failure_of(refused)))) from None
-        return values.decode(values.encode(value, limit=2**30))
+            failure = failure_of(refused)
+        except Raised as raised:
+            failure = raised.failure
+        else:
+            return values.decode(values.encode(value, limit=2**30))
+        raise error_of(msgspec.msgpack.decode(msgspec.msgpack.encode(failure), type=Failure))
 
     return module.stub(send)
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.bindings.small_control import NOON, link
 from wflow.bindings import kv
+from wflow.bindings.binding import Called
 from wflow.errors import InvalidInput, TooLarge
 
 
@@ -147,8 +148,9 @@ def test_values_and_metadata_have_limits(on_kv):
         limit = 25 * 1024 * 1024
         told = await refused(store.put("a", bytes(limit + 1)), TooLarge)
         assert told == "KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400."
+        call = Called(method="put", arguments=["a", bytes(limit + 1), None, None, None])
         with pytest.raises(TooLarge, match="26214401"):
-            await kv.serve(control, "shop", "put", ["a", bytes(limit + 1), None, None, None])
+            await kv.serve(control, "shop", call)
         told = await refused(store.put("a", "1", metadata="x" * 1_023), TooLarge)
         assert told == "KV PUT failed: 413 Metadata length of 1025 exceeds limit of 1024."
         await store.put("a", "1", metadata="x" * 1_022)
@@ -262,7 +264,11 @@ def test_a_listing_is_json_ready_and_a_dict_all_the_same(on_kv):
 
 def test_a_method_that_is_not_there_is_refused(on_kv):
     async def story(control, store):
-        assert "KV has no method 'increment'" in await refused(kv.serve(control, "shop", "increment", ["a"]))
-        assert "with 3 arguments" in await refused(kv.serve(control, "shop", "get", ["a", 1, 2]))
+        assert "KV has no method 'increment'" in await refused(
+            kv.serve(control, "shop", Called(method="increment", arguments=["a"]))
+        )
+        assert "with 3 arguments" in await refused(
+            kv.serve(control, "shop", Called(method="get", arguments=["a", 1, 2]))
+        )
 
     on_kv(story)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wflow import __version__
 from wflow.bundle import manifest
 from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
-from wflow.config.model import KvNamespace, Workflow
+from wflow.config.model import KvNamespace, Retention, Workflow
 from wflow.errors import BundleError
 
 SHA = "0" * 64
@@ -41,7 +41,14 @@ def test_a_manifest_says_what_the_project_says(project):
             main="./src/worker.py",
             compatibility_date="2026-01-31",
             workflows=(
-                Workflow(binding="A", name="a", class_name="A", step_limit=25_000, concurrency=5),
+                Workflow(
+                    binding="A",
+                    name="a",
+                    class_name="A",
+                    step_limit=25_000,
+                    concurrency=5,
+                    default_retention=Retention(success_ms=0, error_ms=86_400_000),
+                ),
                 Workflow(binding="B", name="b", class_name="B", script_name="shop"),
                 Workflow(binding="C", name="c", class_name="C", script_name="another"),
             ),
@@ -57,7 +64,15 @@ def test_a_manifest_says_what_the_project_says(project):
         wflow=__version__,
         compatibility_date="2026-01-31",
         workflows=(
-            WorkflowEntry(name="a", class_name="A", binding="A", step_limit=25_000, concurrency=5),
+            WorkflowEntry(
+                name="a",
+                class_name="A",
+                binding="A",
+                step_limit=25_000,
+                concurrency=5,
+                success_retention_ms=0,
+                error_retention_ms=86_400_000,
+            ),
             WorkflowEntry(name="b", class_name="B", binding="B"),
         ),
         kv=(KvEntry(binding="SHOP_CACHE", id="shop-shop-cache"), KvEntry(binding="KV", id="given")),
@@ -166,6 +181,19 @@ def test_a_variable_that_contains_itself_is_refused(project):
         (
             changed(workflows=[{"name": "a", "class_name": "A", "binding": "A", "step_limit": 25_001}]),
             "step_limit",
+        ),
+        (
+            changed(
+                workflows=[
+                    {
+                        "name": "a",
+                        "class_name": "A",
+                        "binding": "A",
+                        "error_retention_ms": 365 * 86_400_000 + 1,
+                    }
+                ]
+            ),
+            "error_retention_ms",
         ),
         (
             changed(workflows=[{"name": "a", "class_name": "A", "binding": "A", "concurrency": 0}]),

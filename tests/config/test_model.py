@@ -44,7 +44,6 @@ def test_every_key_becomes_its_field(folder: Folder):
     idle = [note.rpartition("].")[2] for note in project.notes]
     assert idle == [
         "schedules: checked, but without effect yet",
-        "default_retention: checked, but without effect yet",
         "script_name: wflow serves no workflows of other projects yet: no binding",
     ]
 

@@ -15,7 +15,10 @@ from wflow.bundle.manifest import Manifest, WorkflowEntry
 from wflow.config.load import load
 from wflow.link import frames
 from wflow.runner.admission import Admission
+from wflow.runner.feed import Feed
+from wflow.runner.fleet import Fleet
 from wflow.runner.instances import Instances
+from wflow.runner.notes import Notes
 from wflow.runner.project import build_of
 from wflow.runner.registry import Build, Registry
 from wflow.runner.runner import Runner
@@ -58,7 +61,9 @@ class Clocked(Instances):
     """The operations on instances, with a clock that the test moves."""
 
     def __init__(self, store: Any, registry: Registry) -> None:
-        super().__init__(store, registry)
+        feed = Feed(0)
+        super().__init__(store, registry, feed)
+        store.on_commit(feed.tell)
         self.at = 1_795_348_800_000
 
     def now(self) -> int:
@@ -72,6 +77,7 @@ class PaperPeer:
         self.build = build
         self.holds: dict[int, Claim] = {}
         self.hot: set[int] = set()
+        self.alive, self.draining = True, False
         self.said: list[frames.ToRuntime] = []
         self.refuses: Callable[[frames.ToRuntime], WflowError | None] = lambda _: None
 
@@ -80,6 +86,10 @@ class PaperPeer:
         if refused is not None:
             raise refused
         self.said.append(message)
+
+    def heard(self, kind: type[Any]) -> list[Any]:
+        """Give the messages of a kind that were sent to it."""
+        return [message for message in self.said if isinstance(message, kind)]
 
     @property
     def turns(self) -> list[frames.Turn]:
@@ -138,6 +148,25 @@ class Desk:
         await self.control.create(workflow, [Wanted(id=id_) for id_ in ids], trigger="api")
         self.admission.wake(workflow)
 
+    def attach(self) -> Fleet:
+        """Have the operations tell a real fleet, which has no runtime, and admission."""
+        fleet = Fleet(self.control, self, Notes(self.store), self.admission)
+        self.control.attach(self.admission, fleet)
+        return fleet
+
+    async def build(self, version: str) -> Build:
+        return self.registry.builds[version]
+
+    async def held(self, *ids: str, workflow: str = "orders") -> PaperPeer:
+        """Create instances and wait until a runtime holds them, which the real fleet knows of as well."""
+        fleet = self.attach()
+        await self.create(workflow, *ids)
+        self.start()
+        await until(lambda: set(ids) <= set(self.fleet.turns), "the instances to be handed out")
+        (peer,) = self.fleet.peers.values()
+        fleet._peers["v1"] = peer  # type: ignore[assignment]
+        return peer
+
     def start(self) -> None:
         self._task = asyncio.create_task(self.admission.run(self.fleet))  # type: ignore[arg-type]
 
@@ -162,8 +191,8 @@ class Desk:
         return found
 
 
-def entry(name: str, limit: int | None = None) -> WorkflowEntry:
-    return WorkflowEntry(name=name, class_name=name.title(), binding=name.upper(), concurrency=limit)
+def entry(name: str, limit: int | None = None, **more: Any) -> WorkflowEntry:
+    return WorkflowEntry(name=name, class_name=name.title(), binding=name.upper(), concurrency=limit, **more)
 
 
 def build(*entries: WorkflowEntry, version: str, worker: str = "shop", at: int = 0) -> Build:
@@ -214,6 +243,7 @@ class Faulty:
         self.store = store
         self.failures: dict[str, list[Exception]] = {}
         self.delay_s = 0.0
+        self.delays_s: dict[str, float] = {}
         self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -223,7 +253,7 @@ class Faulty:
 
         async def call(*arguments: Any, **more: Any) -> Any:
             self.calls.append(name)
-            await asyncio.sleep(self.delay_s)
+            await asyncio.sleep(self.delays_s.get(name, self.delay_s))
             if left := self.failures.get(name):
                 raise left.pop(0)
             return await real(*arguments, **more)

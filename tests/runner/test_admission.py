@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.runner.stage import Desk, Faulty, desk, entry, meanwhile, until
+from wflow import stores
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Rested
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import admission as admissions
 from wflow.stores.store import Batch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DAY_MS = 86_400_000
 
@@ -316,7 +321,7 @@ def test_an_event_that_comes_while_an_instance_is_on_its_way_travels_with_it(tmp
     async def story() -> None:
         async with desk(tmp_path) as on:
             on.declare(entry("orders"))
-            on.control.attach(on.admission, Deaf())  # type: ignore[arg-type]
+            on.attach()
             await on.create("orders", "a")
             on.fleet.ready.clear()
             on.start()
@@ -391,8 +396,55 @@ def test_an_instance_in_memory_is_resumed_without_its_journal_and_with_its_news(
     asyncio.run(story())
 
 
-class Deaf:
-    """A fleet that holds nothing."""
+# -- the end of the runner -------------------------------------------------------------------------------
 
-    def holder(self, instance: int) -> None:
-        return None
+
+async def claimed_next(folder: Path, workflow: str = "orders") -> list[tuple[str, bool]]:
+    """Open the store as the next runner does, and claim; tell whose holder is said to have died."""
+    store = await stores.connect(f"sqlite://{folder / 'data'}")
+    try:
+        claims = await store.claim({workflow: 10}, owner="next", now=2**50)
+        return sorted((claim.id, claim.died) for claim in claims)
+    finally:
+        await store.close()
+
+
+def test_what_is_on_its_way_when_the_runner_stops_is_given_back_as_nobodys_death(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            on.fleet.ready.clear()
+            await on.create("orders", "a", "b")
+            on.start()
+            await until(lambda: on.fleet.asked, "the claims")
+        assert await claimed_next(tmp_path) == [("a", False), ("b", False)]
+
+    asyncio.run(story())
+
+
+def test_what_is_being_claimed_when_the_runner_stops_is_given_back_as_well(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "a")
+            on.store.delay_s = 0.05  # type: ignore[attr-defined]
+            on.start()
+            await until(lambda: "claim" in on.store.calls, "the claim to be on its way")  # type: ignore[attr-defined]
+        assert await claimed_next(tmp_path) == [("a", False)]
+
+    asyncio.run(story())
+
+
+def test_closing_waits_for_no_store_that_fails_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(admissions, "GOODBYE_S", 0.05)
+
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            on.fleet.ready.clear()
+            await on.create("orders", "a")
+            on.start()
+            await until(lambda: on.fleet.asked, "the claim")
+            on.store.failures["release"] = [StoreError("busy")] * 1_000_000  # type: ignore[attr-defined]
+
+    asyncio.run(asyncio.wait_for(story(), 15))

@@ -5,20 +5,24 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from tests.runner.stage import Faulty, Stage, meanwhile, stage, until
 from tests.stories.processes import lives
 from wflow.engine import facts, values
-from wflow.engine.changes import Ended
+from wflow.engine.changes import Ended, Rolling, Told
+from wflow.engine.outcome import Err, Ok
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import fleet as fleets
 from wflow.runner.project import VERSION
 from wflow.stores.store import Batch
+from wflow.wire.types import Parent, Wanted
 
 if TYPE_CHECKING:
     from wflow.runner.peer import Peer
+    from wflow.stores.store import Claim
 
 
 async def peer_of(on: Stage) -> Peer:
@@ -153,7 +157,7 @@ def test_what_does_not_follow_on_disk_is_refused_and_the_instance_starts_from_th
             last = await until(lambda: tried(on, made.key), "the attempt to be on disk")
             row = (made.key, last + 1, facts.LOGGED, 1, facts.encode(line))
             batch = Batch(claims=[(claim.key, claim.epoch)], rows=[row])
-            assert await on.runner.store.append(batch) == []
+            assert (await on.runner.store.append(batch)).refused == []
             (tmp_path / "gate").touch()
             await on.reaches("gated", "g", "complete")
             assert on.effects == ["g begins", "g ends", "g begins", "g ends"]
@@ -257,7 +261,7 @@ def test_a_deleted_instance_leaves_nothing_behind(tmp_path):
         async with stage(tmp_path) as on:
             made = await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
             await until(lambda: on.effects == ["g begins"], "the step")
-            await on.runner.delete("gated", "g")
+            assert await on.runner.delete("gated", ["g"]) == {"g"}
             assert on.runner.admission.running == 0
             assert await on.runner.store.find_one("gated", "g") is None
             assert await on.runner.store.journal(made.key) == []
@@ -396,5 +400,136 @@ def test_a_runtime_is_heard_on_the_instances_that_it_holds_and_on_no_other(tmp_p
             assert await on.status("counting", "other") == "complete"
             assert "forged" not in await on.lines()
             assert on.effects.count("mine ends") == 1
+
+    asyncio.run(story())
+
+
+# -- deaths, and what is no death ------------------------------------------------------------------------
+
+
+async def began_again(on: Stage, times: int = 2) -> Claim:
+    """Wait until the gated step began so often; give the claim under which it runs now."""
+    await until(lambda: on.effects == ["g begins"] * times, "the step to run again")
+    claim: Claim = (await peer_of(on)).holds[(await on.get("gated", "g")).key]
+    return claim
+
+
+def test_a_runtime_that_dies_of_itself_is_told_to_the_next_holder(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            assert not (await began_again(on, 1)).died
+            pid = (await peer_of(on)).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            assert (await began_again(on)).died
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("how", ["a store that fails", "patience that ends"])
+def test_a_runtime_that_the_runner_ends_is_nobodys_death(tmp_path, monkeypatch, how):
+    monkeypatch.setattr(fleets, "DRAIN_S", 0.05)
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await began_again(on, 1)
+            if how == "a store that fails":
+                await until(lambda: tried(on, 1), "the attempt to be on disk")
+                faulty(on).failures["append"] = [StoreError("database or disk is full")]
+                await on.create("counting", "c", {"steps": 1})
+            else:
+                spare = await on.runner.fleet.spare(on.project)
+                await spare.load(on.build())
+                on.runner.fleet.replace(VERSION, spare)
+            await until(lambda: on.effects.count("g begins") == 2, "the step to run again")
+            claim = (await peer_of(on)).holds[(await on.get("gated", "g")).key]
+            assert not claim.died
+
+    asyncio.run(story())
+
+
+def test_a_runner_that_stops_in_order_gives_back_what_it_plays_as_nobodys_death(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await began_again(on, 1)
+        async with stage(tmp_path) as on:
+            assert not (await began_again(on)).died
+
+    asyncio.run(story())
+
+
+# -- claims that go on -----------------------------------------------------------------------------------
+
+
+def test_what_an_instance_tells_of_itself_ends_no_claim(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            made = await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            claim = await began_again(on, 1)
+            peer = await peer_of(on)
+            told = Told(made.key, 1, values.encode({"progress": 0.5, "state": "packing"}), ["fragile"])
+            commit = frames.Commit(9_999, [(made.key, claim.epoch)], [], [told, Rolling(made.key, 1)], [])
+            on.runner.fleet.heard(peer, commit)
+            found = await on.reaches("gated", "g", "rollingBack")
+            assert (values.decode(found.shown or b""), found.tags) == (
+                {"progress": 0.5, "state": "packing"},
+                ("fragile",),
+            )
+            assert made.key in peer.holds
+            assert on.runner.admission.running == 1
+
+    asyncio.run(story())
+
+
+def test_a_steered_instance_that_is_sent_anew_is_sent_as_it_was_steered(tmp_path, monkeypatch):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            made = await on.create("gated", "g", {"gate": str(tmp_path / "gate")})
+            await began_again(on, 1)
+            peer = await peer_of(on)
+            said: list[frames.ToRuntime] = []
+            monkeypatch.setattr(peer, "send", said.append)
+            await on.runner.steer("gated", "g", "pause")
+            on.runner.fleet.heard(peer, frames.Missing([made.key]))
+            play = await until(lambda: next((m for m in said if isinstance(m, frames.Play)), None), "it")
+            assert [m for m in said if isinstance(m, frames.Steer)] == [frames.Steer(made.key, True)]
+            assert [turn.pausing for turn in play.turns] == [True]
+
+    asyncio.run(story())
+
+
+def test_what_a_runtime_has_in_memory_is_forgotten_when_it_is_restarted(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await on.create("patient", "p")
+            found = await on.reaches("patient", "p", "waiting")
+            peer = await peer_of(on)
+            await until(lambda: found.key in peer.hot, "it to rest in memory")
+            await on.runner.restart("patient", "p")
+            assert found.key not in peer.hot
+            await until(lambda: on.effects == ["p before", "p before"], "it to begin anew")
+            await on.runner.send_event("patient", "p", "go", values.encode(1))
+            await on.reaches("patient", "p", "complete")
+
+    asyncio.run(story())
+
+
+def test_an_event_that_a_commit_makes_for_another_instance_is_handed_to_its_holder(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            parent = await on.create("patient", "p")
+            await on.reaches("patient", "p", "waiting")
+            child = Wanted(
+                id="c",
+                params=values.encode({"steps": 1}),
+                parent=Parent(key=parent.key, awaited="go", follows=False),
+            )
+            await on.runner.create("counting", [child], trigger="binding")
+            done = await on.reaches("patient", "p", "complete")
+            output: Any = values.decode(done.output or b"")
+            assert msgspec.msgpack.decode(output[1], type=Ok | Err) == Ok(values.encode(0))
 
     asyncio.run(story())

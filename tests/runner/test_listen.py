@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import stat
+import subprocess
+import sys
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.stories.processes import PLAIN
 from wflow.errors import UsageError
@@ -141,6 +147,53 @@ def test_a_request_that_takes_for_ever_is_cut_without_a_word(monkeypatch, caplog
                 await began.wait()
             asked.cancel()
             await asyncio.gather(asked, return_exceptions=True)
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(story())
+    assert caplog.messages == []
+
+
+def test_what_speaks_websocket_is_loaded_with_the_first_one():
+    script = (
+        "import asyncio, sys\n"
+        "from wflow.runner.listen import bind, serving\n"
+        "async def story():\n"
+        "    async with serving(lambda *_: None, bind('127.0.0.1', 0)): print('websockets' in sys.modules)\n"
+        "asyncio.run(story())\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ran.stdout == "False\n"
+
+
+def test_a_websocket_is_served_and_one_that_is_refused_is_no_error(caplog):
+    async def echo(asked: WebSocket) -> None:
+        await asked.accept()
+        with contextlib.suppress(WebSocketDisconnect):
+            await asked.send_text(await asked.receive_text())
+            await asked.close()
+
+    async def refuse(asked: WebSocket) -> None:
+        await asked.receive()
+        await asked.send_denial_response(PlainTextResponse("not you", 403))
+
+    async def story() -> None:
+        sockets = bind("127.0.0.1", 0)
+        (port,) = ports(sockets)
+        routes = [WebSocketRoute("/echo", echo), WebSocketRoute("/refuse", refuse)]
+        async with serving(Starlette(routes=routes), sockets):
+            async with connect(f"ws://127.0.0.1:{port}/echo", proxy=None) as opened:
+                await opened.send("hello")
+                assert await opened.recv() == "hello"
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"ws://127.0.0.1:{port}/refuse", proxy=None)
+            assert refused.value.response.body == b"not you"
+            async with connect(f"ws://127.0.0.1:{port}/echo", proxy=None) as opened:
+                await opened.send("x" * (listen.SAID_BYTES + 1))
+                with pytest.raises(ConnectionClosed):
+                    await opened.recv()
+                assert opened.close_code == 1009
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(story())

@@ -164,6 +164,7 @@ def test_a_runtime_that_is_killed_fails_its_requests_and_is_told_dead_once(tmp_p
         await peer.gone()
         assert listener.deaths == [peer]
         assert not peer.busy
+        assert not peer.killed, "that was not the runner"
         with pytest.raises(LinkError):
             await peer.fetch(asked())
 
@@ -224,6 +225,7 @@ def test_draining_has_an_end(tmp_path):
         fetch = asyncio.create_task(peer.fetch(asked()))
         await until(lambda: peer.busy, "the request")
         await peer.drain(0.05)
+        assert peer.killed
         with pytest.raises(LinkError):
             await fetch
 

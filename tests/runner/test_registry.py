@@ -21,6 +21,13 @@ def test_a_build_brings_its_workflows_with_their_limits():
     assert (returns.name, returns.concurrency) == ("returns", None)
 
 
+def test_what_a_workflow_says_of_retention_stands_beside_the_default():
+    registry = Registry()
+    registry.activate(build(entry("orders", success_retention_ms=0), version="v1"))
+    orders = registry.declared("orders")
+    assert (orders.success_retention_ms, orders.error_retention_ms) == (0, 7 * 86_400_000)
+
+
 def test_a_new_version_changes_when_a_workflow_was_modified_and_not_when_it_was_made():
     registry = Registry()
     for number in (1, 2, 3):

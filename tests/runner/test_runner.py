@@ -99,7 +99,7 @@ def test_instances_are_created_found_steered_and_deleted(tmp_path):
                 await runner.steer("patient", "p", "terminate")
             with pytest.raises(InstanceEnded):
                 await runner.send_event("patient", "p", "go", values.NONE)
-            await runner.delete("patient", "p")
+            assert await runner.delete("patient", ["p", "nobody"]) == {"p"}
             with pytest.raises(InstanceNotFound):
                 await runner.get("patient", "p")
             with pytest.raises(WorkflowNotFound):
@@ -170,6 +170,35 @@ def test_old_lines_of_workers_are_trimmed_and_idle_runtimes_ended_now_and_then(t
 
     async def kept(runner: Runner) -> bool:
         return 2 <= len(await runner.store.tail(0)) < 30
+
+    asyncio.run(story())
+
+
+def test_what_is_over_is_deleted_when_its_time_has_come_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(runners, "RETIRE_S", 0.02)
+    monkeypatch.setattr(runners, "RETIRED", 2)
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            wanted = [Wanted(id=f"old-{number}", error_retention_ms=0) for number in range(5)]
+            kept = [Wanted(id="kept"), Wanted(id="unfinished", error_retention_ms=0)]
+            await on.runner.create("patient", [*wanted, *kept], trigger="api")
+            for one in (*wanted, kept[0]):
+                await on.runner.steer("patient", one.id or "", "terminate")
+            await until(lambda: left(on.runner), "the old ones to go")
+
+    async def left(runner: Runner) -> bool:
+        return [one.id for one in await runner.store.find("patient")] == ["unfinished", "kept"]
+
+    asyncio.run(story())
+
+
+def test_who_waits_for_changes_is_told_that_the_runner_stops(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            waiting = asyncio.create_task(on.runner.changed(await on.runner.store.position()))
+            await meanwhile(0.02)
+        assert await waiting is None
 
     asyncio.run(story())
 

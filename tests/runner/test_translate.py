@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import msgspec
+
 from wflow.engine import facts
 from wflow.engine.changes import Change, Ended
 from wflow.errors import InvalidInput
@@ -31,6 +33,12 @@ def test_a_claim_becomes_a_turn_with_its_journal_or_without():
     assert (turn.instance, turn.epoch, turn.workflow, turn.id, turn.seq) == (1, 1, "orders", "order-1", 3)
     assert turn.records == [b"a"]
     assert translate.turn(claim(1), None, []).records is None
+
+
+def test_a_turn_says_what_the_claim_says_of_its_instance():
+    told = msgspec.structs.replace(claim(1), started_at=7, seed=b"seed", pausing=True, died=True)
+    turn = translate.turn(told, None, [])
+    assert (turn.started_at, turn.seed, turn.pausing, turn.died) == (7, b"seed", True, True)
 
 
 def test_a_commit_about_held_claims_is_taken_whole():

@@ -7,13 +7,38 @@ value. What a provider raises is raised by the stub. The file's name is the bind
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from wflow.bindings.control import Control
+    from wflow.engine.outcome import Failure
 
 Send = Callable[[str, list[object]], Awaitable[object]]
 """Calls a method of the provider with these arguments."""
+
+
+class Called(msgspec.Struct, frozen=True, kw_only=True):
+    """A call of a provider's method.
+
+    ``instance`` is the key of the instance whose code calls, and ``step`` the key of the step it is in; None
+    and empty for a Worker's own call.
+    """
+
+    method: str
+    arguments: list[Any]
+    instance: int | None = None
+    step: str = ""
+
+
+class Raised(Exception):
+    """What a provider raises to have the stub raise an error of user code, as that was raised."""
+
+    def __init__(self, failure: Failure) -> None:
+        """Raise what is kept as ``failure``; one that is not ``retryable`` ends a step for good."""
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class Binding(Protocol):
@@ -23,6 +48,6 @@ class Binding(Protocol):
         """Make what user code holds as ``env.NAME``."""
         ...
 
-    async def serve(self, control: Control, target: str, method: str, arguments: list[object]) -> object:
-        """Answer a call for the resource ``target``; raises a Refused that user code sees."""
+    async def serve(self, control: Control, target: str, call: Called) -> object:
+        """Answer a call for the resource ``target``; raises a Refused that user code sees, or Raised."""
         ...

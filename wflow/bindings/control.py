@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wflow.stores.store import Instance, Store
-    from wflow.wire.types import Made, Wanted
+    from wflow.wire.types import Made, Start, Wanted
 
 
 class Control(Protocol):
@@ -26,8 +26,8 @@ class Control(Protocol):
     async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
         """Create instances of a workflow.
 
-        Raises WorkflowNotFound, InvalidInput for an id that breaks the rule, TooLarge, TooMany for a full
-        queue.
+        Raises WorkflowNotFound, InvalidInput for an id, a tag or a retention that breaks its rule, TooLarge,
+        TooMany for a full queue.
         """
         ...
 
@@ -40,5 +40,30 @@ class Control(Protocol):
         ...
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        """Terminate an instance (``verb`` is one of `wflow.engine.status.MOVES`), or raise InstanceEnded."""
+        """Tell an instance to `pause`, `resume`, `cancel`, `terminate` or `rollBack` (which then terminates).
+
+        Pausing and resuming change nothing where they do not apply. The others raise InstanceEnded when it is
+        over, with Cloudflare's ``instance.cannot_terminate`` in the message. `cancel` and `rollBack` ask the
+        code, and so end an instance some time later; one that has not begun they end at once.
+        """
+        ...
+
+    async def restart(self, workflow: str, id_: str, start: Start | None = None) -> Instance:
+        """Run an instance anew on its workflow's current version: from its beginning, or from a step.
+
+        Raises WrongMove (``instance.cannot_restart``) when its history has no such step, or when it is
+        rolling back.
+        """
+        ...
+
+    async def delete(self, workflow: str, ids: Sequence[str]) -> set[str]:
+        """Delete instances with all they have, running or not; give the ids of those that there were."""
+        ...
+
+    async def changed(self, after: int) -> int | None:
+        """Wait until the store has records beyond the position ``after``; give its last position.
+
+        Returns at once when it has, and after 10 s at the latest, so that who waits can look for its peer.
+        None says that the runner stops: nobody should wait any longer.
+        """
         ...

@@ -12,7 +12,7 @@ from wflow.stores.store import Absent, Cell
 from wflow.wire.view import View
 
 if TYPE_CHECKING:
-    from wflow.bindings.binding import Send
+    from wflow.bindings.binding import Called, Send
     from wflow.bindings.control import Control
 
 KEY_BYTES: Final = 512
@@ -96,10 +96,10 @@ class KV:
 stub = KV
 
 
-async def serve(control: Control, target: str, method: str, arguments: list[Any]) -> object:
+async def serve(control: Control, target: str, call: Called) -> object:
     """Answer a call for the namespace ``target``."""
     space = f"kv:{target}"
-    match method, arguments:
+    match call.method, call.arguments:
         case "get", [key]:
             cell = (await control.store.read(space, [_key("GET", key)], now=control.now())).get(key)
             return None if cell is None else [cell.value, _metadata(cell)]
@@ -116,7 +116,7 @@ async def serve(control: Control, target: str, method: str, arguments: list[Any]
             return None
         case "list", [prefix, limit, cursor]:
             return await _list(control, space, prefix, limit=limit, cursor=cursor)
-    raise InvalidInput(f"KV has no method {method!r} with {len(arguments)} arguments")
+    raise InvalidInput(f"KV has no method {call.method!r} with {len(call.arguments)} arguments")
 
 
 async def _list(control: Control, space: str, prefix: Any, *, limit: Any, cursor: Any) -> object:

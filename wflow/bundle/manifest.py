@@ -26,18 +26,24 @@ WFLOW: Final[str] = sys.modules["wflow"].__version__
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=1_024)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Retention = Annotated[int, msgspec.Meta(ge=0, le=names.RETENTION_MS_MAX)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
 
 
 class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A workflow of the project: its name for people, its class, and the binding other code reaches it by."""
+    """A workflow of the project: its name for people, its class, and the binding other code reaches it by.
+
+    The retentions are in milliseconds; None leaves them to the runner.
+    """
 
     name: str
     class_name: Identifier
     binding: Identifier
     step_limit: Annotated[int, msgspec.Meta(ge=1, le=names.STEPS_MAX)] = names.STEPS
     concurrency: Count | None = None
+    success_retention_ms: Retention | None = None
+    error_retention_ms: Retention | None = None
 
 
 class KvEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,6 +96,8 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
                 binding=workflow.binding,
                 step_limit=workflow.step_limit,
                 concurrency=workflow.concurrency,
+                success_retention_ms=workflow.default_retention.success_ms,
+                error_retention_ms=workflow.default_retention.error_ms,
             )
             for workflow in project.workflows
             if workflow.script_name in {None, project.name}  # the others are shipped by their own project

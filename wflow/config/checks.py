@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OWNERS_KEYS: Final = ("limits", "schedules", "default_retention", "concurrency")
-_IDLE_KEYS: Final = ("schedules", "default_retention")
+_IDLE_KEYS: Final = ("schedules",)
 _CLASSES_SHOWN: Final = 8
 _FILES_LOOKED_AT: Final = 200
 

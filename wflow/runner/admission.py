@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from wflow.engine import names
+from wflow.engine.facts import Received
 from wflow.errors import LinkError, LoadError, StoreError, WflowError
 from wflow.link import frames
 from wflow.runner import translate
-from wflow.runner.fleet import give_back
+from wflow.runner.fleet import GOODBYE_S, give_back
+from wflow.stores.store import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wflow.bindings.control import Control
-    from wflow.engine.facts import Received
     from wflow.runner.fleet import Fleet
     from wflow.runner.peer import Peer
     from wflow.runner.registry import Registry
-    from wflow.stores.store import Claim
 
 BATCH: Final = 512
 """Claims of one workflow at a time, so that the first turn begins while the rest is claimed."""
@@ -31,11 +35,22 @@ LONGEST_S: Final = 60.0
 STORE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 
 
+@dataclass(slots=True)
+class _Journey:
+    """An instance on its way from the store to a runtime, and what became of it meanwhile."""
+
+    claim: Claim
+    events: list[Received] = field(default_factory=list)
+    recalled: bool = False
+
+
 class Admission:
     """Claims instances as slots are free and hands them to the fleet; whoever knows tells it when to look."""
 
     def __init__(self, control: Control, registry: Registry, *, ceiling: int = names.RUNNING) -> None:
         """Bound what runs at once on this runner to ``ceiling``; `run` does the work."""
+        self.claiming = asyncio.Lock()
+        """While somebody has it, nothing is claimed."""
         self._control = control
         self._registry = registry
         self._ceiling = ceiling
@@ -48,7 +63,8 @@ class Admission:
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: dict[str, tuple[int, int]] = {}
         self._blocked_until: int | None = None
-        self._under_way: dict[int, list[Received] | None] = {}
+        self._under_way: dict[int, _Journey] = {}
+        self._taking: asyncio.Task[list[_Journey]] | None = None
 
     @property
     def running(self) -> int:
@@ -84,14 +100,21 @@ class Admission:
 
     def arrived(self, instance: int, event: Received) -> None:
         """Hear of an event for an instance that is claimed; one on its way to a runtime takes it along."""
-        taken = self._under_way.get(instance)
-        if taken is not None:
-            taken.append(event)
+        journey = self._under_way.get(instance)
+        if journey is not None:
+            journey.events.append(event)
+
+    def steered(self, instance: int, *, pausing: bool) -> None:
+        """Hear that an instance that is claimed is to pause or not; one on its way arrives knowing it."""
+        journey = self._under_way.get(instance)
+        if journey is not None:
+            journey.claim = msgspec.structs.replace(journey.claim, pausing=pausing)
 
     def recalled(self, instance: int) -> None:
         """Hear that an instance's claim is over; one on its way to a runtime does not get there."""
-        if instance in self._under_way:
-            self._under_way[instance] = None
+        journey = self._under_way.get(instance)
+        if journey is not None:
+            journey.recalled = True
 
     async def run(self, fleet: Fleet) -> None:
         """Claim and hand out until cancelled."""
@@ -109,10 +132,19 @@ class Admission:
                 self.wake()
 
     async def close(self) -> None:
-        """Give up what is on its way; the next start finds it on disk."""
-        for task in self._tasks:
-            task.cancel()
+        """Give back what is on its way, when `run` has ended."""
+        if self._taking is not None:
+            done, _ = await asyncio.wait([self._taking], timeout=GOODBYE_S)
+            for task in done:
+                task.exception()  # nobody is left to hear of it
+        for under_way in self._tasks:
+            under_way.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Else the next runner would take it that whoever held them has died over them.
+        claims = [journey.claim for journey in self._under_way.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await give_back(self._control.store, claims, self._control.now())
 
     async def _round(self, fleet: Fleet) -> None:
         wanted = self._wanted()
@@ -121,21 +153,30 @@ class Admission:
             return
         self._signal.clear()
         self._looking.difference_update(wanted)
-        claims = await self._control.store.claim(wanted, owner="runner", now=self._control.now())
-        counts = Counter(claim.workflow for claim in claims)
-        self._held.update(counts)
+        # Whoever ends this loop ends the wait for it; what is claimed is known all the same.
+        self._taking = asyncio.get_running_loop().create_task(self._take(wanted))
+        taken = await asyncio.shield(self._taking)
+        counts = Counter(journey.claim.workflow for journey in taken)
         # Who gave all that was asked for may have more.
         self._looking.update(name for name, count in wanted.items() if counts[name] >= count)
         if self._unasked & (wanted.keys() - self._looking):
             self._asked = False
-        by_version: dict[str, list[Claim]] = {}
-        for claim in claims:
-            self._under_way[claim.key] = []
-            by_version.setdefault(claim.version, []).append(claim)
+        by_version: dict[str, list[_Journey]] = {}
+        for journey in taken:
+            by_version.setdefault(journey.claim.version, []).append(journey)
         for version, each in by_version.items():
             task = asyncio.get_running_loop().create_task(self._hand_out(fleet, version, each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def _take(self, wanted: dict[str, int]) -> list[_Journey]:
+        async with self.claiming:
+            claims = await self._control.store.claim(wanted, owner="runner", now=self._control.now())
+            taken = [_Journey(claim) for claim in claims]
+            for journey in taken:
+                self._held[journey.claim.workflow] += 1
+                self._under_way[journey.claim.key] = journey
+            return taken
 
     def _wanted(self) -> dict[str, int]:
         """Share the free slots among the workflows that may have work: those that run least first."""
@@ -182,52 +223,48 @@ class Admission:
             self._next_due, self._asked = None, False
             self.wake()
 
-    async def _hand_out(self, fleet: Fleet, version: str, claims: Sequence[Claim]) -> None:
+    async def _hand_out(self, fleet: Fleet, version: str, journeys: Sequence[_Journey]) -> None:
         try:
             peer = await fleet.peer(version)
-            turns = await self._turns(peer, claims)
+            turns = await self._turns(peer, [journey.claim for journey in journeys])
         except StoreError:
-            self._arrive(claims)
-            await self._give_back(claims, BROKEN_MS[0])
+            await self._give_back(journeys, BROKEN_MS[0])
         except Exception as broken:  # noqa: BLE001 - whatever is wrong with its code, a claim must not be lost
-            self._arrive(claims)
-            await self._give_up(fleet, version, claims, broken)
+            await self._give_up(fleet, version, journeys, broken)
         else:
             self._broken.pop(version, None)
-            news = self._arrive(claims)
             if fleet.current(version) is peer:
-                await self._play(peer, claims, turns, news)
+                await self._give_back(self._play(peer, journeys, turns), BROKEN_MS[-1])
             else:
-                await self._give_back(claims, 0)
+                await self._give_back(journeys, 0)
 
-    def _arrive(self, claims: Sequence[Claim]) -> list[list[Received] | None]:
-        """Take claims off the way, each with the events that came meanwhile; None when it was recalled."""
-        return [self._under_way.pop(claim.key, None) for claim in claims]
-
-    async def _play(
-        self,
-        peer: Peer,
-        claims: Sequence[Claim],
-        turns: Sequence[frames.Turn],
-        news: Sequence[list[Received] | None],
-    ) -> None:
+    def _play(self, peer: Peer, journeys: Sequence[_Journey], turns: Sequence[frames.Turn]) -> list[_Journey]:
+        """Hand turns over, with the news of their journeys; give those that the runtime cannot play."""
         assert peer.build is not None
         declared = {entry.name for entry in peer.build.manifest.workflows}
-        stays = []
-        for claim, turn, events in zip(claims, turns, news, strict=True):
-            if events is None:
+        stay = []
+        for journey, turn in zip(journeys, turns, strict=True):
+            claim = journey.claim
+            if journey.recalled:
+                self._leave(journey)
                 self.freed(claim.workflow)
                 continue
             # A dev session's code may have lost a workflow since the instance was claimed.
-            if claim.workflow not in declared or not _sent(peer, turn):
-                stays.append(claim)
+            told = msgspec.structs.replace(turn, pausing=claim.pausing)
+            if claim.workflow not in declared or not _sent(peer, told):
+                stay.append(journey)
                 continue
+            self._leave(journey)
             peer.holds[claim.key] = claim
             peer.hot.discard(claim.key)
-            for event in events:
+            for event in journey.events:
                 peer.send(frames.Deliver(claim.key, event))
-        if stays:
-            await self._give_back(stays, BROKEN_MS[-1])
+        return stay
+
+    def _leave(self, journey: _Journey) -> None:
+        """Take an instance off the way, unless it is claimed anew meanwhile."""
+        if self._under_way.get(journey.claim.key) is journey:
+            del self._under_way[journey.claim.key]
 
     async def _turns(self, peer: Peer, claims: Sequence[Claim]) -> list[frames.Turn]:
         """Read what the runtime does not have: journals, unless it has the instance in memory, and events."""
@@ -245,7 +282,9 @@ class Admission:
             turns.append(translate.turn(claim, records, past.events if past else []))
         return turns
 
-    async def _give_up(self, fleet: Fleet, version: str, claims: Sequence[Claim], broken: Exception) -> None:
+    async def _give_up(
+        self, fleet: Fleet, version: str, journeys: Sequence[_Journey], broken: Exception
+    ) -> None:
         """Leave instances alone whose version does not come up, and try again later."""
         now = self._control.now()
         until, times = self._broken.get(version, (0, 0))
@@ -258,17 +297,16 @@ class Admission:
             fleet.tell("error", f"version {version} cannot be run, {again}: {_told(broken)}", trace=trace)
         # What is the current version's is not claimed before `until`, and goes on at once when it is mended.
         current = {one.name for one in self._registry.workflows() if one.version == version}
-        await self._give_back([claim for claim in claims if claim.workflow in current], 0)
-        await self._give_back([claim for claim in claims if claim.workflow not in current], until - now)
+        await self._give_back([one for one in journeys if one.claim.workflow in current], 0)
+        await self._give_back([one for one in journeys if one.claim.workflow not in current], until - now)
 
-    async def _give_back(self, claims: Sequence[Claim], delay_ms: int) -> None:
-        if not claims:
-            return
+    async def _give_back(self, journeys: Sequence[_Journey], delay_ms: int) -> None:
         at = self._control.now() + delay_ms
-        await give_back(self._control.store, claims, at)
-        for claim in claims:
-            self.freed(claim.workflow)
-            self.due(claim.workflow, at)
+        await give_back(self._control.store, [journey.claim for journey in journeys], at)
+        for journey in journeys:
+            self._leave(journey)
+            self.freed(journey.claim.workflow)
+            self.due(journey.claim.workflow, at)
 
 
 def _sent(peer: Peer, turn: frames.Turn) -> bool:

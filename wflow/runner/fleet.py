@@ -6,24 +6,25 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from wflow import bindings, catalogue
-from wflow.bundle.declared import declared
-from wflow.engine import facts, values
-from wflow.engine.changes import Ended, Held, Rested
-from wflow.errors import InvalidInput, LinkError, StoreError, WflowError
+import msgspec
+
+from wflow.engine import facts
+from wflow.engine.changes import Ended, Held, Rested, Rolling, Told
+from wflow.errors import LinkError, StoreError, WflowError
 from wflow.link import frames
-from wflow.runner import translate
+from wflow.runner import calls, translate
 from wflow.runner.peer import Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
     from pathlib import Path
 
     from wflow.bindings.control import Control
     from wflow.engine.changes import Change
+    from wflow.engine.facts import Received
     from wflow.runner.notes import Notes
     from wflow.runner.registry import Build
-    from wflow.stores.store import Claim, Store
+    from wflow.stores.store import Claim, Delivery, Store
 
 BACKOFF_S: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Before a runtime is started again after so many deaths in a row; the last one for all that follow."""
@@ -45,6 +46,18 @@ class Releases(Protocol):
 
     def due(self, workflow: str, at: int) -> None:
         """Hear that an instance wants to go on at an instant."""
+        ...
+
+    def wake(self, workflow: str) -> None:
+        """Hear that an instance of a workflow may be ready."""
+        ...
+
+    def arrived(self, instance: int, event: Received) -> None:
+        """Hear of an event for an instance that no runtime has."""
+        ...
+
+    def steered(self, instance: int, *, pausing: bool) -> None:
+        """Hear that a claimed instance that no runtime has is to pause, or to go on after all."""
         ...
 
     def recalled(self, instance: int) -> None:
@@ -101,8 +114,7 @@ class Fleet:
 
     def holder(self, instance: int) -> Peer | None:
         """Find the runtime that holds an instance."""
-        everyone = (*self._peers.values(), *self._leaving)
-        return next((peer for peer in everyone if instance in peer.holds), None)
+        return next((peer for peer in self._everyone() if instance in peer.holds), None)
 
     async def spare(self, folder: Path) -> Peer:
         """Bring a process up that has no user code yet, to be used by `replace`."""
@@ -148,13 +160,32 @@ class Fleet:
                 self.retire(peer)
 
     def drop(self, instance: int) -> None:
-        """Tell whoever holds an instance that the claim is over."""
+        """Tell whoever holds an instance, or has it in memory, that it goes on without them."""
+        self._releases.recalled(instance)
+        for peer in self._everyone():
+            if instance in peer.holds or instance in peer.hot:
+                self._unhold(peer, instance)
+                peer.send(frames.Drop([instance]))
+
+    def deliver(self, deliveries: Iterable[Delivery]) -> None:
+        """Hand events that were kept to whoever holds their instances; those of others may be due now."""
+        for one in deliveries:
+            peer = self.holder(one.key) if one.claimed else None
+            if peer is not None:
+                peer.send(frames.Deliver(one.key, one.event))
+            else:
+                self._releases.arrived(one.key, one.event)
+                self._releases.wake(one.workflow)
+
+    def steer(self, instance: int, *, pausing: bool) -> None:
+        """Tell whoever holds an instance that it is to pause, or to go on after all."""
         peer = self.holder(instance)
-        if peer is not None:
-            self._unhold(peer, instance)
-            peer.send(frames.Drop([instance]))
+        if peer is None:
+            self._releases.steered(instance, pausing=pausing)
         else:
-            self._releases.recalled(instance)
+            # Should its runtime ask for it anew, it hears of this as well.
+            peer.holds[instance] = msgspec.structs.replace(peer.holds[instance], pausing=pausing)
+            peer.send(frames.Steer(instance, pausing))
 
     def tell(self, level: str, text: str, *, trace: str = "") -> None:
         """Log a line of the runner's own."""
@@ -178,6 +209,11 @@ class Fleet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Else the next runner would take it that whoever held them has died over them.
+        claims = [claim for peer in peers for claim in peer.holds.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await give_back(self._store, claims, self._control.now())
 
     # -- what runtimes say -----------------------------------------------------------------------------------
 
@@ -211,39 +247,42 @@ class Fleet:
                     f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in a new one",
                 )
         if peer.holds and not self._closing:
-            self._spawn(self._release(peer, list(peer.holds)))
+            self._spawn(self._release(peer, list(peer.holds), died=not peer.killed))
 
     async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
         batch, foreign = translate.own(peer.holds, commit)
         try:
-            broken_off = await self._store.append(batch)
+            appended = await self._store.append(batch)
         except WflowError as broken:
             # The runtime's memory is now ahead of the disk: it goes, and its instances start from the disk.
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
             return
-        if broken_off:
+        if appended.refused:
             # Their claims are over already, or what was said does not follow: then they start from the disk.
-            self._spawn(self._release(peer, broken_off))
-        refused = [*foreign, *broken_off]
+            self._spawn(self._release(peer, appended.refused))
+        refused = [*foreign, *appended.refused]
         for change in commit.changes:
             if change.instance not in refused:
                 self._changed(peer, change)
+        self.deliver(appended.deliveries)
         peer.send(frames.Acked(commit.batch, refused))
         peer.settle()
 
     def _changed(self, peer: Peer, change: Change) -> None:
-        workflow = self._unhold(peer, change.instance)
         match change:
             case Rested(instance, at, wake_at, awaits):
+                workflow = self._unhold(peer, instance)
                 if not peer.draining:
                     peer.hot.add(instance)
                 if workflow is not None:
                     # An event may have come as it went to rest; then it is due now, and only the store knows.
                     self._releases.due(workflow, at if awaits else wake_at)
                     self._releases.due(workflow, wake_at)
-            case Ended() | Held():
-                pass
+            case Ended(instance) | Held(instance):
+                self._unhold(peer, instance)
+            case Rolling() | Told():
+                pass  # the claim goes on
 
     async def _resend(self, peer: Peer, instances: list[int]) -> None:
         """Send whole journals of instances that the runtime has let go of."""
@@ -251,47 +290,27 @@ class Fleet:
         try:
             pasts = await self._store.load({claim.key: 0 for claim in claims})
             for claim in claims:
-                if peer.holds.get(claim.key) is claim:
+                current = peer.holds.get(claim.key)
+                if current is not None and current.epoch == claim.epoch:
                     past = pasts[claim.key]
-                    peer.send(frames.Play([translate.turn(claim, past.records, past.events)]))
+                    peer.send(frames.Play([translate.turn(current, past.records, past.events)]))
         except (StoreError, LinkError) as broken:
             # It would wait for these for ever; whoever has them next reads their journals anew.
             self.tell("error", f"{broken.message}; the runtime is started again")
             peer.kill()
 
-    async def _release(self, peer: Peer, instances: list[int]) -> None:
+    async def _release(self, peer: Peer, instances: list[int], *, died: bool = False) -> None:
         claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
-        if claims:
-            await give_back(self._store, claims, self._control.now())
+        await give_back(self._store, claims, self._control.now(), died=died)
         for claim in claims:
-            workflow = self._unhold(peer, claim.key)
-            if workflow is not None:
-                self._releases.due(workflow, self._control.now())
+            current = peer.holds.get(claim.key)
+            if current is not None and current.epoch == claim.epoch:
+                self._unhold(peer, claim.key)
+                self._releases.due(claim.workflow, self._control.now())
         peer.settle()
 
     async def _call(self, peer: Peer, call: frames.Call) -> None:
-        assert peer.build is not None
-        try:
-            value = await self._served(peer.build, call)
-            raw = values.encode(value, limit=frames.FRAME_BYTES // 4)
-        except WflowError as refused:
-            peer.send(frames.Reply(call.call, values.NONE, translate.shown(refused)))
-        except Exception as broken:  # noqa: BLE001 - whatever it is, user code hears of it and the runner goes on
-            self.tell("error", f"{call.binding}.{call.method} failed: {broken!r}")
-            peer.send(
-                frames.Reply(
-                    call.call, values.NONE, translate.shown(WflowError("internal error; see the log"))
-                )
-            )
-        else:
-            peer.send(frames.Reply(call.call, raw))
-
-    async def _served(self, build: Build, call: frames.Call) -> object:
-        found = next((one for one in declared(build.manifest) if one.name == call.binding), None)
-        module = None if found is None else catalogue.find(bindings, found.kind)
-        if found is None or module is None:
-            raise InvalidInput(f"this version has no binding {call.binding!r}")
-        return await module.serve(self._control, found.target, call.method, values.decode(call.args))
+        peer.send(await calls.answer(self._control, peer, call, self.tell))
 
     # -- inside ----------------------------------------------------------------------------------------------
 
@@ -335,6 +354,9 @@ class Fleet:
         now = self._loop.time()
         self._deaths[version] = (1 if now - last > STEADY_S else deaths + 1, now)
 
+    def _everyone(self) -> Iterable[Peer]:
+        return (*self._peers.values(), *self._leaving)
+
     def _unhold(self, peer: Peer, instance: int) -> str | None:
         """End a claim; give the workflow whose slot is free now."""
         claim = peer.holds.pop(instance, None)
@@ -350,12 +372,17 @@ class Fleet:
         task.add_done_callback(self._tasks.discard)
 
 
-async def give_back(store: Store, claims: Sequence[Claim], at: int) -> None:
-    """End claims in the middle of their work, however long the store takes; they are due at ``at``."""
+async def give_back(store: Store, claims: Sequence[Claim], at: int, *, died: bool = False) -> None:
+    """End claims in the middle of their work, however long the store takes; they are due at ``at``.
+
+    With ``died`` it was their holder's end, for which they may be the reason.
+    """
+    if not claims:
+        return
     delays = iter(RELEASE_BACKOFF_S)
     while True:
         try:
-            await store.release([(claim.key, claim.epoch) for claim in claims], now=at)
+            await store.release([(claim.key, claim.epoch) for claim in claims], now=at, died=died)
         except StoreError:
             await asyncio.sleep(next(delays, RELEASE_BACKOFF_S[-1]))
         else:

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from wflow.engine import names
-from wflow.errors import InstanceNotFound, InvalidInput
-from wflow.link import frames
+from wflow.engine import names, restart, status, values
+from wflow.engine.requests import CANCEL, ROLL_BACK
+from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, WrongMove
 from wflow.runtime import clock
 from wflow.stores.store import New
+from wflow.wire import wanted as options
 from wflow.wire.types import Made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wflow.runner.admission import Admission
+    from wflow.runner.feed import Feed
     from wflow.runner.fleet import Fleet
     from wflow.runner.registry import Registry
-    from wflow.stores.store import Instance, Store
-    from wflow.wire.types import Wanted
+    from wflow.stores.store import Delivery, Instance, Moving, Store
+    from wflow.wire.types import Registered, Start, Wanted
 
-VERBS = ("terminate",)
-"""What `steer` can do so far."""
+SEED_BYTES: Final = 16
+"""What an instance's chance comes from."""
+
+_REQUESTS: Final = {"cancel": CANCEL, "rollBack": ROLL_BACK}
+_VERBS: Final = ("pause", "resume", "terminate", *_REQUESTS)
+_OVER: Final = "(instance.cannot_terminate) Cannot terminate instance since its on a finite state"
 
 
 class Instances:
     """See `wflow.bindings.control.Control` for what each method promises."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, feed: Feed) -> None:
         """Work on ``store``; `attach` adds what runs instances."""
         self._store = store
         self._registry = registry
+        self._feed = feed
         self._admission: Admission | None = None
         self._fleet: Fleet | None = None
 
@@ -52,25 +60,12 @@ class Instances:
     async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
         """Create instances, and have them run as there are slots."""
         registered = self._registry.declared(workflow)
-        at = self.now()
-        ids = [secrets.token_hex(16) if one.id is None else names.instance_id(one.id) for one in wanted]
-        new = [
-            New(
-                workflow=workflow,
-                id=id_,
-                version=registered.version,
-                params=one.params,
-                at=at,
-                trigger=trigger,
-            )
-            for id_, one in zip(ids, wanted, strict=True)
-        ]
+        new = [_new(registered, one, self.now(), trigger) for one in wanted]
         keys = await self._store.create(new)
-        if self._admission is not None:
-            self._admission.wake(workflow)
+        self._wake(workflow)
         return [
-            Made(id=id_, created=key is not None, version=registered.version)
-            for id_, key in zip(ids, keys, strict=True)
+            Made(id=one.id, created=key is not None, version=registered.version)
+            for one, key in zip(new, keys, strict=True)
         ]
 
     async def get(self, workflow: str, id_: str) -> Instance:
@@ -85,22 +80,111 @@ class Instances:
         """Send an event."""
         names.event_type(type_)
         instance = await self.get(workflow, id_)
-        delivery = await self._store.deliver(instance.key, type_, payload, now=self.now())
-        peer = self._fleet.holder(instance.key) if self._fleet and delivery.claimed else None
-        if peer is not None:
-            peer.send(frames.Deliver(instance.key, delivery.event))
-        elif self._admission is not None:
-            self._admission.arrived(instance.key, delivery.event)
-            self._admission.wake(workflow)
+        self._deliver([await self._store.deliver(instance.key, type_, payload, now=self.now())])
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        """Terminate an instance."""
-        if verb not in VERBS:
+        """Tell an instance to pause, resume, cancel, terminate or roll back."""
+        if verb not in _VERBS:
             raise InvalidInput(
-                f"instances cannot be told to {verb!r} yet; they can be told to {', '.join(VERBS)}"
+                f"instances cannot be told to {verb!r}; they can be told to {', '.join(_VERBS)}"
             )
         instance = await self.get(workflow, id_)
-        moved = await self._store.move(instance.key, verb, now=self.now())
+        if verb in _REQUESTS:
+            return await self._ask(instance, _REQUESTS[verb])
+        try:
+            return self._moved(await self._store.move(instance.key, verb, now=self.now()))
+        except WrongMove:
+            if verb == "terminate":
+                raise InstanceEnded(_OVER) from None
+            return await self.get(workflow, id_)
+
+    async def restart(self, workflow: str, id_: str, start: Start | None = None) -> Instance:
+        """Run an instance anew, from its beginning or from a step."""
+        instance = await self.get(workflow, id_)
+        moving = await self._store.restart(
+            instance.key,
+            version=self._registry.workflow(workflow).version,
+            seed=secrets.token_bytes(SEED_BYTES),
+            now=self.now(),
+            cut=None if start is None else restart.cut(start.name, start.count, start.type),
+        )
+        return self._moved(moving)
+
+    async def delete(self, workflow: str, ids: Sequence[str]) -> set[str]:
+        """Delete instances."""
+        self._registry.workflow(workflow)
+        found = [await self._store.find_one(workflow, id_) for id_ in dict.fromkeys(ids)]
+        there = [instance for instance in found if instance is not None]
+        deliveries = await self._store.delete([instance.key for instance in there], now=self.now())
         if self._fleet is not None:
-            self._fleet.drop(instance.key)
-        return moved
+            for instance in there:
+                self._fleet.drop(instance.key)
+        self._deliver(deliveries)
+        return {instance.id for instance in there}
+
+    async def changed(self, after: int) -> int | None:
+        """Wait for records."""
+        return await self._feed.changed(after)
+
+    async def _ask(self, instance: Instance, request: str) -> Instance:
+        """Put a request into an instance's inbox; one that has not begun is terminated at once instead."""
+        # Until that is clear it must not begin.
+        async with self._admission.claiming if self._admission else contextlib.nullcontext():
+            instance = await self.get(instance.workflow, instance.id)
+            if instance.started_at is None and instance.status not in status.ENDED:
+                return self._moved(await self._store.move(instance.key, "terminate", now=self.now()))
+        try:
+            delivery = await self._store.deliver(instance.key, request, values.NONE, now=self.now())
+        except InstanceEnded:
+            raise InstanceEnded(_OVER) from None
+        self._deliver([delivery])
+        return await self.get(instance.workflow, instance.id)
+
+    def _moved(self, moving: Moving) -> Instance:
+        """Tell whoever has an instance that it was moved."""
+        instance = moving.instance
+        if self._fleet is not None:
+            if moving.held:
+                self._fleet.steer(instance.key, pausing=instance.status == status.PAUSING)
+            else:
+                self._fleet.drop(instance.key)
+        self._deliver(moving.deliveries)
+        self._wake(instance.workflow)
+        return instance
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        if self._fleet is not None:
+            self._fleet.deliver(deliveries)
+
+    def _wake(self, workflow: str) -> None:
+        if self._admission is not None:
+            self._admission.wake(workflow)
+
+
+def _new(registered: Registered, wanted: Wanted, at: int, trigger: str) -> New:
+    """Check what is wanted, and fill in what is not said."""
+    parent = wanted.parent
+    return New(
+        workflow=registered.name,
+        id=secrets.token_hex(16) if wanted.id is None else names.instance_id(wanted.id),
+        version=registered.version,
+        params=wanted.params,
+        at=at,
+        trigger=trigger,
+        seed=secrets.token_bytes(SEED_BYTES),
+        tags=options.tags(wanted.tags),
+        success_retention_ms=_kept_ms(wanted.success_retention_ms, registered.success_retention_ms),
+        error_retention_ms=_kept_ms(wanted.error_retention_ms, registered.error_retention_ms),
+        parent=None if parent is None else parent.key,
+        awaited="" if parent is None else parent.awaited,
+        follows=parent is not None and parent.follows,
+    )
+
+
+def _kept_ms(wanted: int | None, default: int) -> int:
+    given = default if wanted is None else wanted
+    if not 0 <= given <= names.RETENTION_MS_MAX:
+        raise InvalidInput(
+            f"a retention is 0 to 365 days ({names.RETENTION_MS_MAX} ms); got {names.shown(given)}"
+        )
+    return given

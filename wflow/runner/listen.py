@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,10 @@ PORTS: Final = 65_536
 BACKLOG: Final = 2_048
 GOODBYE_S: Final = 1
 """How long requests may go on when the server ends."""
+PING_S: Final = 20.0
+"""So often a WebSocket's client is asked whether it is still there, and so long it may take to say so."""
+SAID_BYTES: Final = 4 * 1_024
+"""One message of a WebSocket's client, which is not listened to anyway."""
 
 
 def bind(ip: str, port: int, *, tries: int = 1) -> list[socket.socket]:
@@ -73,7 +78,11 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         log_level="error",  # what strangers send that is no HTTP is nobody's business
         server_header=False,
         http="httptools",
-        ws="none",
+        ws=_websocket,  # type: ignore[arg-type]  # it is called as the class would be
+        ws_max_size=SAID_BYTES,
+        ws_ping_interval=PING_S,
+        ws_ping_timeout=PING_S,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=GOODBYE_S,
     )
     server = _Server(config)
@@ -86,6 +95,24 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         server.leave()
         with _quiet():
             await task
+
+
+def _websocket(**given: Any) -> asyncio.Protocol:
+    """Load what speaks WebSocket with the first one, and not at the start: it takes 15 ms."""
+    return _websockets()(**given)
+
+
+@functools.cache
+def _websockets() -> type[asyncio.Protocol]:
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Sockets(WebSocketsSansIOProtocol):
+        async def send(self, message: Any) -> None:
+            """Know a refusal for an end; uvicorn would log an error, for want of a handshake."""
+            await super().send(message)
+            self.handshake_complete |= self.close_sent
+
+    return Sockets
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from wflow.bundle import manifest as manifests
 from wflow.errors import LinkError, LoadError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
+from wflow.runner.streams import Streams
 from wflow.wire.types import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
@@ -60,14 +61,19 @@ class Listener(Protocol):
 
 
 class Peer:
-    """A runtime process. ``holds`` are the claims it has, ``hot`` the instances that rest in its memory."""
+    """A runtime process. ``holds`` are the claims it has, ``hot`` the instances that rest in its memory.
+
+    ``killed`` says that its end is the runner's doing, and so no fault of what it played.
+    """
 
     def __init__(self, listener: Listener) -> None:
         """Make one on the running loop; `start` brings the process up."""
         self.build: Build | None = None
         self.holds: dict[int, Claim] = {}
+        self.streams = Streams(self.holds)
         self.hot: set[int] = set()
         self.draining = False
+        self.killed = False
         self.handlers: list[str] = []
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -180,8 +186,8 @@ class Peer:
 
     def kill(self) -> None:
         """End the process now; `died` follows."""
-        if self._process is not None:
-            self._process.kill()
+        self.killed = True
+        self._end()
 
     async def gone(self) -> None:
         """Wait until the process has ended and the link is let go; after `kill` that does not take long."""
@@ -227,9 +233,13 @@ class Peer:
         _fail(self._loaded, LinkError("the process ended while it imported the code", hint=_AT_THE_TOP))
         for fetch in self._fetches.values():
             _fail(fetch, gone)
-        self.kill()
+        self._end()
         self._quiet.set()
         self._listener.died(self)
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for the end of the process, in a thread of its own: the link alone may outlive it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflow.bundle.manifest import Manifest
+from wflow.engine import names
 from wflow.errors import WorkflowNotFound
 from wflow.wire.types import Registered, Version
 
@@ -122,4 +123,10 @@ class Registry:
             modified_at=version.created_at,
             concurrency=entry.concurrency,
             step_limit=entry.step_limit,
+            success_retention_ms=_or_default(entry.success_retention_ms),
+            error_retention_ms=_or_default(entry.error_retention_ms),
         )
+
+
+def _or_default(retention_ms: int | None) -> int:
+    return names.RETENTION_MS if retention_ms is None else retention_ms

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from wflow.runner.registry import Build
     from wflow.stores.store import Instance, Store
-    from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Version, Wanted
+    from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Start, Version, Wanted
 
 IDLE_S: Final = 30.0
 """How often runtimes of old versions are looked at, to end those without work."""
@@ -40,6 +40,10 @@ LINES: Final = 1_000_000
 """How many of them are kept at the most."""
 TRIMMED: Final = 5_000
 """How many are deleted at once."""
+RETIRE_S: Final = 60.0
+"""How often instances are looked for that have been over for longer than they are to be kept."""
+RETIRED: Final = 500
+"""How many of those are deleted at once; each may have a long journal."""
 SETTINGS: Final = "settings"
 HASH_SEED: Final = "hash-seed"
 """The cell that keeps the hash seed of the runtimes."""
@@ -61,7 +65,7 @@ class Runner:
         self.feed = Feed(position)
         store.on_commit(self.feed.tell)
         self.notes = Notes(store)
-        self.instances = Instances(store, self.registry)
+        self.instances = Instances(store, self.registry, self.feed)
         self._versions = Versions(store, self.registry, folder)
         self.admission = Admission(self.instances, self.registry)
         self.fleet = Fleet(self.instances, self, self.notes, self.admission)
@@ -89,13 +93,15 @@ class Runner:
         """Run instances from now on: those that are unfinished go on by themselves."""
         self.instances.attach(self.admission, self.fleet)
         loop = asyncio.get_running_loop()
-        self._tasks += [loop.create_task(self.admission.run(self.fleet)), loop.create_task(self._tidy())]
+        work = (self.admission.run(self.fleet), self._tidy(), self._retire())
+        self._tasks += [loop.create_task(one) for one in work]
 
     async def close(self) -> None:
         """Stop: nothing new begins, and everything that goes on does so from the disk the next time."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.feed.close()
         await self.admission.close()
         await self.fleet.close()
         await self.notes.close()
@@ -120,14 +126,16 @@ class Runner:
         await self.instances.send_event(workflow, id_, type_, payload)
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        """Terminate an instance."""
+        """Tell an instance to pause, resume, cancel, terminate or roll back."""
         return await self.instances.steer(workflow, id_, verb)
 
-    async def delete(self, workflow: str, id_: str) -> None:
-        """Delete an instance with all it has."""
-        instance = await self.instances.get(workflow, id_)
-        await self.store.delete([instance.key])
-        self.fleet.drop(instance.key)
+    async def restart(self, workflow: str, id_: str, start: Start | None = None) -> Instance:
+        """Run an instance anew."""
+        return await self.instances.restart(workflow, id_, start)
+
+    async def delete(self, workflow: str, ids: Sequence[str]) -> set[str]:
+        """Delete instances."""
+        return await self.instances.delete(workflow, ids)
 
     def workflows(self) -> Sequence[Registered]:
         """List workflows."""
@@ -153,7 +161,7 @@ class Runner:
 
     async def changed(self, after: int) -> int | None:
         """Wait for records."""
-        return await self.feed.changed(after)
+        return await self.instances.changed(after)
 
     async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
         """Hand a request to a Worker, and log it."""
@@ -229,6 +237,15 @@ class Runner:
         gone = TRIMMED
         while gone == TRIMMED:
             gone = await self.store.expire(now=self.now(), limit=TRIMMED)
+
+    async def _retire(self) -> None:
+        """Delete instances whose retention is over, a few at a time."""
+        while True:
+            await asyncio.sleep(RETIRE_S)
+            gone = RETIRED
+            with contextlib.suppress(StoreError):
+                while gone == RETIRED:
+                    gone = await self.store.retire(now=self.now(), limit=RETIRED)
 
 
 async def _hash_seed(store: Store, now: int) -> int:

@@ -31,6 +31,11 @@ def turn(claim: Claim, records: list[bytes] | None, events: list[facts.Received]
         seq=claim.seq,
         records=records,
         events=events,
+        started_at=claim.started_at,
+        shown=claim.shown,
+        seed=claim.seed,
+        pausing=claim.pausing,
+        died=claim.died,
     )
 
 
