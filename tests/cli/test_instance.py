@@ -45,7 +45,7 @@ SLEEP = {
     "name": "pause-1",
     "type": "sleep",
     "start": at(5),
-    "end": None,
+    "end": at(50),
     "success": None,
     "finished": False,
     "config": {},
@@ -53,6 +53,8 @@ SLEEP = {
     "error": None,
     "until": at(50),
 }
+WAIT = {**SLEEP, "name": "paid-1", "type": "waitForEvent", "event_type": "paid"}
+UNDONE = {**STEP, "name": "rollback:charge-1", "type": "rollback", "end": at(20), "output": None}
 FOUND = {
     "id": "order-1",
     "status": "complete",
@@ -113,6 +115,12 @@ def test_outputs_are_cut_where_asked_and_left_out_where_asked(capsys):
     assert "Output:" not in shown(capsys, FOUND, outputs=None)
 
 
+def test_an_output_that_the_api_has_cut_is_shown_as_the_json_that_it_is(capsys):
+    cut = {**FOUND, "steps": [{**STEP, "output": '{"a": "b[truncated output]'}]}
+    assert '     Output:    {"a": "b[...output truncated]\n' in shown(capsys, cut)
+    assert '     Output:    {"a[...output truncated]\n' in shown(capsys, cut, outputs=3)
+
+
 def test_an_error_is_shown_with_its_traceback(capsys):
     error = {"name": "ValueError", "message": "\x1b[2Jbad", "trace": "Traceback:\n  line 3\n"}
     text = shown(capsys, {**FOUND, "status": "errored", "success": False, "error": error, "output": None})
@@ -128,6 +136,39 @@ def test_what_goes_on_has_no_end_and_says_until_when_it_sleeps(capsys):
     assert "End:" not in facts
     assert "  2. pause-1\n     Type:     Sleep\n" in steps
     assert "     Until:    2026-11-22 12:00:50.000\n     Success:  not yet\n" in steps
+
+
+def test_a_wait_says_what_for(capsys):
+    text = shown(capsys, {**FOUND, "status": "waiting", "success": None, "end": None, "steps": [WAIT]})
+    assert "  1. paid-1\n     Type:        Wait for event\n" in text
+    assert "     Until:       2026-11-22 12:00:50.000\n     Event Type:  paid\n" in text
+
+
+def test_a_rollback_is_told_with_its_steps(capsys):
+    error = {"name": "ValueError", "message": "no refund"}
+    failed = {**FOUND, "status": "errored", "success": False, "steps": [STEP, UNDONE]}
+    text = shown(capsys, {**failed, "rollback": {"outcome": "failed", "error": error}})
+    assert "  Rollback:              failed: ValueError: no refund\n" in text
+    assert "  Last Successful Step:  charge-1\n" in text
+    steps = text.partition("  2. rollback:charge-1\n")[2]
+    assert steps.startswith("     Type:      Rollback\n")
+    assert "Output:" not in steps
+    done = shown(capsys, {**failed, "rollback": {"outcome": "complete", "error": None}})
+    assert "  Rollback:              complete\n" in done
+
+
+def test_what_the_code_tells_and_what_was_told_of_it_are_shown(capsys):
+    progress = {"done": 1, "total": 4, "message": "half\nway"}
+    more = {"tags": ["vip", "eu"], "progress": progress, "state": {"page": 3}, "expires_on": at(30)}
+    text = shown(capsys, {**FOUND, **more})
+    assert "  Tags:                  vip, eu\n" in text
+    assert "  Kept Until:            2026-11-22 12:00:30.000\n" in text
+    assert "  Progress:              1 of 4 (25%), half\n                         way\n" in text
+    assert '  State:                 {"page": 3}\n' in text
+    none = {"done": 0.5, "total": 0, "message": ""}
+    assert "  Progress:              0.5 of 0\n" in shown(capsys, {**FOUND, "progress": none})
+    nothing = shown(capsys, {**FOUND, "tags": [], "progress": None, "state": None, "expires_on": None})
+    assert nothing == shown(capsys, FOUND)
 
 
 def test_a_step_that_will_be_tried_again_says_when(capsys):

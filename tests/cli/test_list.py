@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 WORKFLOWS = "/accounts/local/workflows"
 INSTANCES = f"{WORKFLOWS}/shop/instances"
 TOKENS = "/accounts/local/tokens"
@@ -68,6 +70,27 @@ def test_instances_can_be_turned_round_and_paged(wflow, logged_in):
     ran = wflow("workflows", "instances", "list", "shop", "--reverse", "--page", "3", "--per-page", "5")
     assert logged_in.asked[-1].query == {"direction": "asc", "page": "3", "per_page": "5"}
     assert ran.err == "No instances found on page 3. Please try a smaller page number.\n"
+
+
+def test_instances_are_found_by_tag_and_by_when_they_were_made(wflow, logged_in):
+    logged_in.gives("GET", INSTANCES, [ORDER], {"count": 1, "per_page": 25, "cursor": "7"})
+    dates = ("--date-start", "2026-11-22T12:00:00Z", "--date-end", "2026-11-22T13:00:00+01:00")
+    ran = wflow("workflows", "instances", "list", "shop", "--tag", "vip", *dates)
+    assert ran.err == "There are more; `--page 2` goes on.\n", "nobody has counted them"
+    asked = logged_in.asked[-1].query
+    assert (asked["tag"], asked["date_start"]) == ("vip", "2026-11-22T12:00:00+00:00")
+    assert asked["date_end"] == "2026-11-22T12:00:00+00:00"
+    ran = wflow("workflows", "instances", "list", "shop", "--date-start", "yesterday")
+    assert (ran.code, len(logged_in.asked)) == (1, 1)
+    assert "`yesterday` is no time" in ran.err
+
+
+@pytest.mark.parametrize("given", [("--tag", "vip"), ("--status", "rollingBack"), ("--date-end", "1d")])
+def test_filters_that_nothing_fits_are_told(wflow, logged_in, given):
+    logged_in.gives("GET", INSTANCES, [])
+    ran = wflow("workflows", "instances", "list", "shop", *given)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == 'No instances in workflow "shop" matched the provided filters.\n'
 
 
 def test_no_instances_are_told_with_the_way_to_one(wflow, runner):

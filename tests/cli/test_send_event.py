@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
+
 EVENTS = "/accounts/local/workflows/shop/instances/latest/events/paid"
+SENT = {"instanceId": "order-1", "timestamp": "2026-11-22T12:00:00.000Z"}
 SEND = ("workflows", "instances", "send-event", "shop", "latest")
 
 
 def test_an_event_is_sent_with_its_payload(wflow, logged_in):
-    logged_in.gives("POST", EVENTS, {})
+    logged_in.gives("POST", EVENTS, SENT)
     ran = wflow(*SEND, "--type", "paid", "--payload", '{"amount": 12}')
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith('The event with type "paid" and payload "{"amount": 12}" was sent to the ')
-    assert ran.out.endswith(' instance "latest" from shop\n')
+    assert ran.out.endswith(' instance "order-1" from shop\n')
     assert logged_in.asked[-1].json == {"amount": 12}
+    assert json.loads(wflow(*SEND, "--type", "paid", "--json").out) == SENT
 
 
 def test_a_payload_that_is_no_json_is_not_sent(wflow, logged_in):

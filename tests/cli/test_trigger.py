@@ -20,6 +20,17 @@ def test_without_params_the_payload_is_an_empty_object(wflow, logged_in):
     assert logged_in.asked[-1].json == {"params": {}}
 
 
+def test_an_instance_is_started_with_tags_and_a_retention(wflow, logged_in):
+    logged_in.gives("POST", INSTANCES, MADE)
+    kept = ("--success-retention", "1 hour", "--error-retention", "30 days")
+    assert wflow("workflows", "trigger", "shop", "--tag", "vip", "--tag", "eu", *kept).code == 0
+    assert logged_in.asked[-1].json == {
+        "params": {},
+        "tags": ["vip", "eu"],
+        "instance_retention": {"success_retention": "1 hour", "error_retention": "30 days"},
+    }
+
+
 def test_null_is_a_payload_too(wflow, logged_in):
     logged_in.gives("POST", INSTANCES, MADE)
     wflow("workflows", "trigger", "shop", "null")

@@ -30,6 +30,7 @@ def test_an_instance_lives_its_life(asking):
     assert "steps" not in asking.instances.get("orders", "a", simple=True)
     asking.instances.send_event("orders", "a", "paid", {"by": "card"})
     assert asking.instances.steer("orders", "a", "terminate")["status"] == "terminated"
+    assert asking.instances.restart("orders", "latest")["instanceId"] == "a"
     assert asking.instances.delete("orders", "a")["instanceId"] == "a"
     with pytest.raises(RunnerError) as caught:
         asking.instances.get("orders", "a")

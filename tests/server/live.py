@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from tests.server.small_host import SmallHost
+from tests.server.small_host import SmallHost, site_of
 from wflow import stores
 from wflow.server.app import build
 from wflow.server.auth import LoopbackAuth
@@ -51,7 +51,7 @@ class Live:
             self.host = SmallHost(store)
             app = build(self.host, auth=self._auth, front=DEV)
             config = uvicorn.Config(
-                app, lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=0
+                app, lifespan="off", log_config=None, ws="websockets-sansio", timeout_graceful_shutdown=0
             )
             self._server = uvicorn.Server(config)
             self.site = site_of(app)
@@ -63,11 +63,6 @@ class Live:
             await self._server.serve(sockets=[self._socket])
         finally:
             await store.close()
-
-
-def site_of(app: Any) -> Any:
-    """Find what the app's requests share."""
-    return next(route.app._site for route in app.routes if hasattr(route.app, "_site"))
 
 
 def _listening(unix: Path | None) -> socket.socket:

@@ -8,17 +8,18 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 
 from wflow import stores
-from wflow.engine import facts, values
-from wflow.engine.changes import Ended
+from wflow.engine import facts, requests, status, values
+from wflow.engine.changes import Change, Ended
 from wflow.engine.facts import Moved
-from wflow.errors import InstanceNotFound, InvalidInput, WorkflowNotFound
+from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, WorkflowNotFound
 from wflow.server.app import build
 from wflow.server.auth import LoopbackAuth
 from wflow.server.front import DEV
 from wflow.stores.store import Batch, Instance, New, Store
-from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Version, Wanted
+from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Start, Version, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from wflow.server.front import Front
 
 API = "/client/v4/accounts/local"
+SEED = b"s" * 16
+REQUESTS = {"cancel": requests.CANCEL, "rollBack": requests.ROLL_BACK}
 NOON = 1_795_348_800_000
 """2026-11-22T12:00:00Z, when every test begins; a second passes with each look at the clock."""
 
@@ -47,6 +50,7 @@ class SmallHost:
             status=200, headers=[("content-type", "text/plain")], body=b"hello"
         )
         self.refuses: Exception | None = None
+        self.restarts: list[Start | None] = []
         self._at = NOON
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
@@ -74,6 +78,10 @@ class SmallHost:
                 params=one.params,
                 at=at,
                 trigger=trigger,
+                seed=SEED,
+                tags=one.tags,
+                success_retention_ms=one.success_retention_ms,
+                error_retention_ms=one.error_retention_ms,
             )
             for one in wanted
         ]
@@ -94,13 +102,29 @@ class SmallHost:
         await self.store.deliver(instance.key, type_, payload, now=self.now())
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
-        if verb == "restart":
-            raise InvalidInput("restart is not there yet")
         instance = await self.get(workflow, id_)
-        return await self.store.move(instance.key, verb, now=self.now())
+        if verb in {"pause", "resume"} and status.after(instance.status, verb) is None:
+            return instance
+        if verb in REQUESTS and instance.status in status.ENDED:
+            raise InstanceEnded("(instance.cannot_terminate) it is on a finite state")
+        if verb in REQUESTS and instance.started_at is not None:
+            await self.store.deliver(instance.key, REQUESTS[verb], values.NONE, now=self.now())
+            return await self.get(workflow, id_)
+        moved = await self.store.move(instance.key, "terminate" if verb in REQUESTS else verb, now=self.now())
+        return moved.instance
 
-    async def delete(self, workflow: str, id_: str) -> None:
-        await self.store.delete([(await self.get(workflow, id_)).key])
+    async def restart(self, workflow: str, id_: str, start: Start | None = None) -> Instance:
+        instance = await self.get(workflow, id_)
+        self.restarts.append(start)
+        moved = await self.store.restart(instance.key, version="v2", seed=SEED, now=self.now())
+        return moved.instance
+
+    async def delete(self, workflow: str, ids: Sequence[str]) -> set[str]:
+        self._expect(workflow)
+        found = [await self.store.find_one(workflow, id_) for id_ in ids]
+        there = [one for one in found if one is not None]
+        await self.store.delete([one.key for one in there], now=self.now())
+        return {one.id for one in there}
 
     async def fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
         self.fetched.append((worker, request))
@@ -140,8 +164,13 @@ class SmallHost:
             position = await self.store.position()
         return position
 
-    async def play(self, id_: str, *journal: Fact, workflow: str = "orders") -> Instance:
-        """Create an instance, claim it, and let these be its next facts; it ends with an ended Moved."""
+    async def play(
+        self, id_: str, *journal: Fact, workflow: str = "orders", changes: Sequence[Change] = ()
+    ) -> Instance:
+        """Create an instance, claim it, and let these be its next facts; it ends with an ended Moved.
+
+        ``changes`` take the place of that end; their instance is filled in.
+        """
         if await self.store.find_one(workflow, id_) is None:
             await self.create(workflow, [Wanted(id=id_)], trigger="binding")
         (claim,) = await self.store.claim({workflow: 1}, owner="test", now=self.now())
@@ -150,9 +179,9 @@ class SmallHost:
             (claim.key, claim.seq + seq, facts.tag(fact), fact.at, facts.encode(fact))
             for seq, fact in enumerate(journal, 1)
         ]
-        await self.store.append(
-            Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=_ending(claim.key, journal))
-        )
+        own = [msgspec.structs.replace(change, instance=claim.key) for change in changes]
+        ends = own or _ending(claim.key, journal)
+        await self.store.append(Batch(claims=[(claim.key, claim.epoch)], rows=rows, changes=ends))
         return await self.get(workflow, id_)
 
     async def log(self, *lines: facts.Logged) -> None:
@@ -182,6 +211,7 @@ class House:
     def open(self, auth: Auth, front: Front = DEV, *, peer: tuple[str, int] = ("127.0.0.1", 50_000)) -> None:
         """Put the app before the host, behind another policy."""
         app = build(self.host, auth=auth, front=front)
+        self.site = site_of(app)
         transport = httpx.ASGITransport(app=app, client=peer)
         self._http = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
@@ -205,6 +235,11 @@ class House:
 
     async def _host(self, store: Store) -> SmallHost:
         return SmallHost(store)
+
+
+def site_of(app: Any) -> Any:
+    """Find what the app's requests share."""
+    return next(route.app.site for route in app.routes if hasattr(route.app, "site"))
 
 
 def workflow(name: str, **more: Any) -> Registered:
@@ -240,11 +275,11 @@ def problem(response: httpx.Response) -> tuple[int, int, str]:
 
 def _ending(key: int, journal: Sequence[Fact]) -> list[Ended]:
     last = journal[-1] if journal else None
-    if not isinstance(last, Moved) or last.status == "running":
+    if not isinstance(last, Moved) or last.status not in status.ENDED:
         return []
     failure: Failure | None = last.failure
     output = None if failure is not None else last.output or values.encode("done")
     return [Ended(key, last.at, last.status, output, failure)]
 
 
-__all__ = ["API", "NOON", "House", "SmallHost", "problem", "result", "workflow"]
+__all__ = ["API", "NOON", "House", "SmallHost", "problem", "result", "site_of", "workflow"]

@@ -17,15 +17,20 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = st.sampled_from(["id", "instance_id", "params", "status", "name", "scope", "rollback", "from"])
+KEYS = st.sampled_from(
+    ["id", "instance_id", "params", "status", "name", "scope", "rollback", "from", "instances", "tags"]
+)
 BODIES = JSON | st.dictionaries(KEYS, JSON, max_size=4) | st.lists(st.dictionaries(KEYS, JSON, max_size=2))
 NAMES = st.sampled_from(["orders", "nobody", "latest", "a%00b", "%2e%2e", "%ff", "x" * 200, "%F0%9F%92%A9"])
 TAILS = st.sampled_from(
-    ["", "/batch", "/a/status", "/latest/status", "/a/events/paid", "/a/events/%00", "/%ff", "/a"]
+    [
+        *("", "/batch", "/a/status", "/latest/status", "/a/events/paid", "/a/events/%00", "/%ff", "/a"),
+        *("/batch/delete", "/batch/terminate", "/terminate"),
+    ]
 )
 PARAMETERS = [
     *("page", "per_page", "cursor", "limit", "since", "status", "level", "search", "order", "direction"),
-    *("date_start", "date_end", "simple", "step", "workflow", "instance"),
+    *("date_start", "date_end", "simple", "step", "workflow", "instance", "tag", "name", "type", "attempt"),
 ]
 QUERIES = st.dictionaries(
     st.sampled_from(PARAMETERS),
@@ -51,7 +56,8 @@ def test_it_is_healthy_and_says_so_to_everybody(house):
         "/client/v4/nothing",
         f"{API}/nothing",
         f"{API}/workflows/a/b/c",
-        f"{API}/workflows/",
+        f"{API}/workflows//",
+        f"{API}/workflows//instances",
     ],
 )
 def test_nothing_lies_at_an_unknown_path_of_the_api(house, path):
@@ -64,6 +70,11 @@ def test_a_method_that_a_path_does_not_take_is_told_which_ones_it_takes(house):
     answer = house.api("PUT", "/workflows/orders/instances")
     assert problem(answer)[:2] == (405, 7001)
     assert answer.headers["allow"] == "GET, POST"
+
+
+def test_a_slash_at_the_end_changes_nothing(house):
+    assert house.get("/workflows/") == house.get("/workflows")
+    assert house.get("/workflows/orders/instances/") == []
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "BREW"])
@@ -146,7 +157,10 @@ def test_no_form_makes_it_fail(house, body, kind):
 @ALL_EXAMPLES
 @given(
     path=st.sampled_from(
-        ["/workflows", "/workflows/orders/instances", "/workflows/orders/instances/latest", "/logs"]
+        [
+            *("/workflows", "/workflows/orders/instances", "/workflows/orders/instances/latest", "/logs"),
+            *("/workflows/orders/instances/a/step", "/workflows/orders/instances/terminate"),
+        ]
     ),
     query=QUERIES,
 )

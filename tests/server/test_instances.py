@@ -6,9 +6,10 @@ import pytest
 
 from tests.server.small_host import problem, result
 from wflow.engine import names, values
+from wflow.engine.changes import Ended, Told
 from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Err, Failure, Ok
-from wflow.server.routes.instances import CUT
+from wflow.engine.outcome import Err, Failure, Ok, RolledBack
+from wflow.wire.shown import CUT
 
 ORDERS = "/workflows/orders/instances"
 BOOM = Failure(name="ValueError", message="boom", trace="Traceback: boom")
@@ -51,6 +52,11 @@ def test_an_id_that_exists_is_a_conflict_and_starts_nothing(house):
         (b'{"id": 1}', "an instance id is"),
         (b'{"id": "-a"}', "an instance id is"),
         (b'{"id": "' + b"a" * 101 + b'"}', "an instance id is"),
+        (b'{"tags": "blue"}', "`tags` must be a list"),
+        (b'{"tags": [""]}', "a tag is 1-64 characters"),
+        (b'{"instance_retention": "1 day"}', "`instance_retention` must have"),
+        (b'{"instance_retention": {"sucess_retention": 1}}', "has no key 'sucess_retention'"),
+        (b'{"instance_retention": {"error_retention": "2 years"}}', "more than 365 days"),
     ],
 )
 def test_a_wish_that_is_malformed_creates_nothing(house, body, said):
@@ -74,6 +80,61 @@ def test_params_that_are_nested_too_deep_are_refused(house):
     assert "nested" in message
 
 
+def test_an_instance_has_tags_by_which_it_is_found(house):
+    for id_, tags in (("a", ["blue", "vip"]), ("b", ["vip", "vip"]), ("c", [])):
+        result(house.api("POST", ORDERS, json={"id": id_, "tags": tags}))
+    assert house.get(f"{ORDERS}/b")["tags"] == ["vip"]
+    found = house.api("GET", ORDERS, params={"tag": "vip"})
+    assert [(one["id"], one["tags"]) for one in result(found)] == [("b", ["vip"]), ("a", ["blue", "vip"])]
+    assert "total_count" not in found.json()["result_info"], "nobody has counted those"
+    assert [one["id"] for one in house.get(ORDERS, tag="vip", direction="asc", page=2, per_page=1)] == ["b"]
+    assert house.get(ORDERS, tag="vip", status="complete") == []
+    assert problem(house.api("GET", ORDERS, params={"tag": "x" * 65}))[:2] == (400, 10026)
+
+
+def test_an_instance_is_kept_for_as_long_as_it_was_created_for(house):
+    kept = {"success_retention": "1 hour", "error_retention": 1_000}
+    result(house.api("POST", ORDERS, json={"id": "a", "instance_retention": kept}))
+    result(house.api("POST", ORDERS, json={"id": "b", "instance_retention": {}}))
+    assert house.get(f"{ORDERS}/a")["expires_on"] is None, "not while it is unfinished"
+    house.run(house.host.play("a", Moved("running", 1), Moved("complete", 5_000)))
+    assert house.get(f"{ORDERS}/a")["expires_on"] == "1970-01-01T01:00:05.000Z"
+    house.run(house.host.play("b", Moved("complete", 5_000)))
+    assert house.get(ORDERS)[0]["expires_on"] is None, "the workflow's own is for the runner to fill in"
+
+
+@pytest.mark.parametrize("id_", ["batch", "terminate", "status"])
+def test_an_instance_may_be_called_like_a_part_of_the_api(house, id_):
+    result(house.api("POST", ORDERS, json={"id": id_}))
+    assert house.get(f"{ORDERS}/{id_}")["id"] == id_
+    assert result(house.api("DELETE", f"{ORDERS}/{id_}"))["instanceId"] == id_
+    assert problem(house.api("GET", f"{ORDERS}/{id_}"))[:2] == (404, 10400)
+
+
+def test_what_the_code_tells_of_an_instance_is_shown(house):
+    told = values.encode({"progress": 0.5, "state": {"page": 3}})
+    house.run(house.host.play("a", Moved("running", 1), changes=[Told(0, 2, told, ["late"])]))
+    shown = house.get(f"{ORDERS}/a", simple="true")
+    assert (shown["progress"], shown["state"], shown["tags"]) == (0.5, {"page": 3}, ["late"])
+    result(house.api("POST", ORDERS, json={"id": "b"}))
+    shown = house.get(f"{ORDERS}/b")
+    assert (shown["progress"], shown["state"], shown["tags"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("undone", "shown"),
+    [
+        (RolledBack(), {"outcome": "complete", "error": None}),
+        (RolledBack(BOOM), {"outcome": "failed", "error": {"name": "ValueError", "message": "boom"}}),
+        (None, None),
+    ],
+)
+def test_how_the_rollback_went_is_shown(house, undone, shown):
+    ended = Ended(0, 9, "errored", None, BOOM, undone)
+    house.run(house.host.play("a", Moved("running", 1), Moved("errored", 9), changes=[ended]))
+    assert house.get(f"{ORDERS}/a")["rollback"] == shown
+
+
 def test_an_unknown_workflow_creates_nothing(house):
     assert problem(house.api("POST", "/workflows/nobody/instances"))[:2] == (404, 10200)
 
@@ -94,6 +155,7 @@ def test_a_batch_is_created_and_existing_ones_are_left_out(house):
         ([{"id": "a"}, 7], 10026, "[1] expected a JSON object"),
         ([{"id": "a"}, {"id": "b/c"}], 10026, "[1] an instance id"),
         ([{"id": "a"}, {"instance_id": "b"}, {"instance_id": "a"}], 10415, "'a' twice"),
+        ([{"id": "a"}, {"tags": [1]}], 10026, "[1] a tag is"),
     ],
 )
 def test_one_malformed_item_refuses_the_whole_batch(house, body, code, said):
@@ -188,8 +250,10 @@ def test_sleeps_and_waits_show_their_deadlines_and_the_event(house):
         )
     )
     nap, paid = house.get(f"{ORDERS}/a")["steps"]
-    assert (nap["type"], nap["until"], nap["finished"]) == ("sleep", "1970-01-01T00:00:01.500Z", False)
+    assert (nap["type"], nap["end"], nap["finished"]) == ("sleep", "1970-01-01T00:00:01.500Z", False)
+    assert (nap["until"], nap["error"]) == (nap["end"], None)
     assert (paid["type"], paid["until"]) == ("waitForEvent", "1970-01-01T00:00:03.000Z")
+    assert (paid["end"], paid["event_type"]) == ("1970-01-01T00:00:01.500Z", "paid")
     assert paid["output"] == {
         "payload": {"by": "card"},
         "timestamp": "1970-01-01T00:00:01.400Z",
@@ -247,42 +311,22 @@ def test_an_instance_is_deleted(house):
     assert problem(house.api("DELETE", f"{ORDERS}/a"))[:2] == (404, 10400)
 
 
-def test_an_instance_is_terminated_once(house):
-    result(house.api("POST", ORDERS, json={"id": "a"}))
-    after = result(house.api("PATCH", f"{ORDERS}/a/status", json={"status": "terminate"}))
-    assert after["status"] == "terminated"
-    assert house.get(f"{ORDERS}/a")["success"] is False
-    answer = house.api("PATCH", f"{ORDERS}/latest/status", json={"status": "terminate"})
-    assert problem(answer)[:2] == (409, 10402)
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({}, "`status` must be a string"),
-        ({"status": "explode"}, "must be one of pause, resume"),
-        ({"status": "restart"}, "not there yet"),
-        ({"status": "terminate", "rollback": True}, "`rollback` is not supported"),
-        ({"status": "terminate", "form": {}}, "unknown key 'form'"),
-        ([], "an array"),
-    ],
-)
-def test_a_verb_that_cannot_be_changes_nothing(house, body, said):
-    result(house.api("POST", ORDERS, json={"id": "a"}))
-    status, code, message = problem(house.api("PATCH", f"{ORDERS}/a/status", json=body))
-    assert (status, code) == (400, 10026)
-    assert said in message
-    assert house.get(f"{ORDERS}/a")["status"] == "queued"
-
-
 @pytest.mark.parametrize("payload", [{"by": "card"}, None, 7, [], "text", False])
 def test_any_json_is_an_event(house, payload):
     result(house.api("POST", ORDERS, json={"id": "a"}))
     sent = result(house.api("POST", f"{ORDERS}/latest/events/paid", json=payload))
-    assert sent["instance_id"] == "a"
+    assert sent["instanceId"] == "a"
     (claim,) = house.run(house.host.store.claim({"orders": 1}, owner="test", now=5))
     (event,) = house.run(house.host.store.load({claim.key: 0}))[claim.key].events
     assert (event.type, values.decode(event.payload)) == ("paid", payload)
+
+
+def test_an_event_without_a_body_has_no_payload(house):
+    result(house.api("POST", ORDERS, json={"id": "a"}))
+    result(house.api("POST", f"{ORDERS}/a/events/paid"))
+    (claim,) = house.run(house.host.store.claim({"orders": 1}, owner="test", now=5))
+    (event,) = house.run(house.host.store.load({claim.key: 0}))[claim.key].events
+    assert values.decode(event.payload) is None
 
 
 def test_an_event_for_an_instance_that_is_over_is_a_conflict(house):

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from wflow.engine import facts
+from wflow.engine import facts, requests
 from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
-from wflow.engine.outcome import Err, Failure, Ok
+from wflow.engine.outcome import NOT_YET, Err, Failure, Ok
 from wflow.server.lines import LEVELS, Line, Sieve, line_of, span
 from wflow.stores.store import Record
 
@@ -85,6 +85,10 @@ def test_an_instances_own_line_keeps_all_its_values():
         (Moved("paused", 1), 2, ("info", "paused")),
         (Moved("errored", 1, failure=BOOM), 2, ("error", "errored: ValueError: boom")),
         (Moved("paused", 1, failure=BOOM), 2, ("error", "paused: ValueError: boom")),
+        (Moved("rollingBack", 1, failure=BOOM), 2, ("error", "rolling back: ValueError: boom")),
+        (Moved("queued", 1), 2, ("info", "queued")),
+        (Moved("queued", 1, detail={"restart": True}), 1, ("info", "restarted")),
+        (Moved("queued", 1, detail={"restart": True, "from": "nap-2"}), 5, ("info", "restarted from nap-2")),
         (Moved("somewhere", 1), 2, ("info", "somewhere")),
     ],
 )
@@ -106,10 +110,29 @@ def test_a_step_that_is_done_tells_how_long_it_took_and_how_often_it_was_tried()
 
 
 @pytest.mark.parametrize(
-    ("kind", "message"), [("sleep", "slept"), ("waitForEvent", "got its event"), ("new", "done")]
+    ("kind", "message"),
+    [("sleep", "slept"), ("waitForEvent", "got its event"), ("rollback", "undone"), ("new", "done")],
 )
 def test_each_kind_of_step_has_its_word(kind, message):
     assert told(Settled("x-1", kind, 5, Ok(), b"", 1)) == ("info", "x-1", message, {"duration_ms": 4})
+
+
+@pytest.mark.parametrize(
+    ("type_", "message"),
+    [
+        ("paid", "event 'paid' came in"),
+        (requests.CANCEL, "asked to cancel"),
+        (requests.ROLL_BACK, "asked to roll back"),
+        (f"{requests.CHILD}ship-1", "a child is over"),
+    ],
+)
+def test_what_came_in_is_told_to_those_who_look_closely(type_, message):
+    assert told(Received(1, type_, b"", 1, 1)) == ("debug", "", message, {"type": type_})
+
+
+def test_a_check_that_says_to_go_on_is_no_failure():
+    fact = Failed("ready-1", 3, 1, 5, NOT_YET)
+    assert told(fact) == ("debug", "ready-1", "check 3: not yet", {})
 
 
 def test_a_step_that_failed_is_an_error():

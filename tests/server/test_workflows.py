@@ -56,6 +56,26 @@ def test_a_page_that_cannot_be_is_refused(house, query):
     assert problem(house.api("GET", "/workflows", params=query))[:2] == (400, 10026)
 
 
+def test_the_versions_that_have_a_workflow_are_listed_newest_first(house):
+    house.host.registered = [workflow("orders", version="id-3"), workflow("returns")]
+    for digest in "abc":
+        house.run(house.host.deploy("shop", b"", digest=digest, message="", author="ci"))
+    listed = house.get("/workflows/orders/versions")
+    assert [one["id"] for one in listed] == ["id-3", "id-2", "id-1"]
+    assert [one.get("class_name") for one in listed] == ["Orders", None, None]
+    assert listed[0]["created_on"] > listed[1]["created_on"] > listed[2]["created_on"]
+    assert house.get("/workflows/returns/versions") == [], "the versions have only orders"
+
+
+def test_versions_of_a_workflow_are_listed_page_by_page(house):
+    for digest in "abc":
+        house.run(house.host.deploy("shop", b"", digest=digest, message="", author="ci"))
+    body = house.api("GET", "/workflows/orders/versions", params={"page": 2, "per_page": 2}).json()
+    assert [one["id"] for one in body["result"]] == ["id-1"]
+    assert body["result_info"]["total_count"] == 3
+
+
 def test_a_workflow_that_is_not_there_is_not_found(house):
     assert problem(house.api("GET", "/workflows/nobody"))[:2] == (404, 10200)
+    assert problem(house.api("GET", "/workflows/nobody/versions"))[:2] == (404, 10200)
     assert problem(house.api("GET", "/workflows/nobody/instances"))[:2] == (404, 10200)

@@ -20,6 +20,14 @@ def data(text: str) -> None:
     print(text, file=sys.stdout)  # noqa: T201  this is where printing is done
 
 
+def raw(pieces: Iterable[bytes]) -> None:
+    """Print bytes that were asked for, as they are."""
+    sys.stdout.flush()
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
 def say(text: str = "") -> None:
     """Print talk: progress, hints, questions; a pipe does not get it."""
     sys.stdout.flush()  # so that a terminal shows both in the order they were printed
@@ -55,10 +63,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0
 
 
 def say_page(page: int, shown: int, info: Mapping[str, object]) -> None:
-    """Say that a list goes on, when the API counted more than what was shown."""
+    """Say that a list goes on, when the API counted more than what was shown, or knows of more."""
     total, per_page = info.get("total_count"), info.get("per_page")
-    if isinstance(total, int) and isinstance(per_page, int) and (page - 1) * per_page + shown < total:
-        say(f"Showing {shown:,} of {total:,}; `--page {page + 1}` goes on.")
+    if isinstance(total, int) and isinstance(per_page, int):
+        if (page - 1) * per_page + shown < total:
+            say(f"Showing {shown:,} of {total:,}; `--page {page + 1}` goes on.")
+    elif info.get("cursor"):
+        say(f"There are more; `--page {page + 1}` goes on.")
 
 
 def fields(pairs: Iterable[tuple[str, str]], *, indent: int = 0) -> None:

@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from wflow.errors import UsageError
 
+TRUNCATED = "[...output truncated]"
+"""How a text ends that is not all of it; wrangler's words."""
 _AROUND = 40
 
 
@@ -29,7 +31,7 @@ def read(text: str, what: str) -> object:
 def short(value: object, limit: int) -> str:
     """Write JSON in one line of at most ``limit`` characters, and say when that is not all of it."""
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= limit else f"{text[:limit]}[...output truncated]"
+    return text if len(text) <= limit else f"{text[:limit]}{TRUNCATED}"
 
 
 def _no_constant(name: str) -> NoReturn:

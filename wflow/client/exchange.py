@@ -76,12 +76,15 @@ class Exchange:
         return self._ask(method, path, files=dict(parts), timeout=_timeout(DEPLOY_S))
 
     @contextmanager
-    def stream(self, path: str, *, query: Query) -> Iterator[Iterator[bytes]]:
+    def stream(
+        self, path: str, *, query: Query, accept: str = "application/json"
+    ) -> Iterator[Iterator[bytes]]:
         """Read an answer's bytes as they come; raises RunnerError, Unreachable when it breaks off."""
         timeout = httpx.Timeout(SILENCE_S, connect=CONNECT_S)
+        params, headers = _present(query), {"accept": accept}
         with (
             self._translated(),
-            self._http.stream("GET", path, params=_present(query), timeout=timeout) as response,
+            self._http.stream("GET", path, params=params, headers=headers, timeout=timeout) as response,
         ):
             if response.status_code != 200:
                 response.read()

@@ -87,31 +87,47 @@ class Logs:
         many seconds it waits now. A first connection that fails, and an answer that would not change (4xx),
         raise RunnerError.
         """
-        began, failed = False, 0
-        while True:
-            query: Query = {**asdict(wanted or Wanted()), "cursor": cursor, "follow": True}
-            if cursor is None:
-                query["since"] = since
-            try:
-                with self.exchange.stream(self._path, query=query) as chunks:
-                    for line in _lines(chunks):
-                        began, failed = True, 0
-                        cursor = int(line["cursor"])
-                        if "message" in line:
-                            yield line
-                raise Unreachable(f"{self.exchange.remote} ended the tail")
-            except RunnerError as error:
-                failed += 1
-                if not began or _is_final(error) or (tries is not None and failed > tries):
-                    raise
-                wait_s = BACKOFF_S[min(failed, len(BACKOFF_S)) - 1]
-                if on_wait is not None:
-                    on_wait(error, wait_s)
-                sleep(wait_s)
+        query: Query = {**asdict(wanted or Wanted()), "since": since, "cursor": cursor, "follow": True}
+        for line in tail(self.exchange, self._path, query, tries=tries, on_wait=on_wait, sleep=sleep):
+            if "message" in line:
+                yield line
 
     @property
     def _path(self) -> str:
         return path_of("accounts", self.exchange.remote.account, "logs")
+
+
+def tail(
+    exchange: Exchange,
+    path: str,
+    query: Query,
+    *,
+    tries: int | None = None,
+    on_wait: Callable[[RunnerError, float], None] | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Line]:
+    """Give the lines of a stream that says in each how far it is: its `cursor`, or an event's `eventId`.
+
+    Connects again, with that as the `cursor` of the ``query``, as `Logs.follow` has it; also when the stream
+    ends: who knows that it is over leaves the loop.
+    """
+    began, failed = False, 0
+    while True:
+        try:
+            with exchange.stream(path, query=query) as chunks:
+                for line in _lines(chunks):
+                    began, failed = True, 0
+                    query = {**query, "cursor": line.get("cursor", line.get("eventId")), "since": None}
+                    yield line
+            raise Unreachable(f"{exchange.remote} ended the tail")
+        except RunnerError as error:
+            failed += 1
+            if not began or _is_final(error) or (tries is not None and failed > tries):
+                raise
+            wait_s = BACKOFF_S[min(failed, len(BACKOFF_S)) - 1]
+            if on_wait is not None:
+                on_wait(error, wait_s)
+            sleep(wait_s)
 
 
 def _is_final(error: RunnerError) -> bool:
@@ -135,6 +151,6 @@ def _line(raw: bytes) -> Line:
         line = msgspec.json.decode(raw, type=Line)
     except msgspec.DecodeError:
         raise RunnerError("the tail has a line that is no JSON") from None
-    if not isinstance(line.get("cursor"), int):
+    if not isinstance(line.get("cursor", line.get("eventId")), int):
         raise RunnerError("the tail has a line without a cursor")
     return line

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Path
 
-from wflow import catalogue
-from wflow.server import routes
 from wflow.server.auth import admit
 from wflow.server.front import Door
-from wflow.server.route import Call, Route, Site
+from wflow.server.passes import Passing
+from wflow.server.route import Call, Site
+from wflow.server.table import Table, table
+from wflow.server.upgrade import Upgrades
 from wflow.wire import envelope
-from wflow.wire.envelope import ACCOUNT, PREFIX, REQUEST_ID, NoSuchRoute, WrongMethod
+from wflow.wire.envelope import ACCOUNT, PREFIX, REQUEST_ID, NoSuchRoute
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -35,36 +36,32 @@ _log = logging.getLogger("wflow.server")
 
 def build(host: Host, *, auth: Auth, front: Front) -> Starlette:
     """Make the app of a runner; `front` has the two ways of addressing Workers, DEV and RUNNER."""
-    site = Site(host=host, auth=auth)
-    by_path: dict[str, dict[str, Route]] = defaultdict(dict)
-    for _, module in catalogue.modules(routes):
-        for route in module.routes:
-            by_path[route.path][route.method] = route
+    api = Api(Site(host=host, auth=Passing(auth=auth, host=host)), table())
     return Starlette(
         routes=[
             Path("/healthz", _healthy),
-            *(Path(f"{PREFIX}{path}", Endpoint(site, methods)) for path, methods in by_path.items()),
-            Path(PREFIX, Endpoint(site, {})),
-            Path(f"{PREFIX}/{{rest:path}}", Endpoint(site, {})),
+            Path(PREFIX, api),
+            Path(f"{PREFIX}/{{rest:path}}", api),
             Path("/{path:path}", Door(host, front)),
-        ]
+        ],
+        middleware=[Middleware(Upgrades)],
     )
 
 
-class Endpoint:
-    """One path of the API with its methods; always answers with an envelope and a request id."""
+class Api:
+    """All that lies below the API's prefix; always answers with an envelope and a request id."""
 
-    def __init__(self, site: Site, methods: dict[str, Route]) -> None:
-        """Serve ``methods``; without any, nothing lies at this path."""
-        self._site = site
-        self._methods = methods
+    def __init__(self, site: Site, routes: Table) -> None:
+        """Serve ``routes``."""
+        self.site = site
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive, send)
         request_id = secrets.token_hex(8)
+        request = Request(scope, receive, send)
         try:
-            response = await self._answer(request)
+            response = await self._answer(scope, receive, send)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - every failure becomes an envelope
@@ -72,24 +69,16 @@ class Endpoint:
         response.headers[REQUEST_ID] = request_id
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
-        route = self._route_for(request)
-        caller = await admit(self._site.auth, request, route.scope)
-        if request.path_params.get("account", ACCOUNT) != ACCOUNT:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
+        route, parts = self._routes.find(scope["path"], scope["method"])
+        request = Request({**scope, "path_params": parts}, receive, send)
+        caller = await admit(self.site.auth, request, route.scope)
+        if parts.get("account", ACCOUNT) != ACCOUNT:
             raise NoSuchRoute(f"this runner has one account, {ACCOUNT!r}")
-        answer = await route.answer(Call(site=self._site, request=request, caller=caller))
+        answer = await route.answer(Call(site=self.site, request=request, caller=caller))
         if isinstance(answer, Response):
             return answer
         return Response(envelope.done(answer.result, answer.info), media_type=JSON)
-
-    def _route_for(self, request: Request) -> Route:
-        route = self._methods.get(request.method)
-        if route is not None:
-            return route
-        path = request.scope["path"][:200]
-        if not self._methods:
-            raise NoSuchRoute(f"nothing lies at {path}")
-        raise WrongMethod(f"{path} takes {', '.join(self._methods)}, not {request.method[:20]}")
 
     def _refusal(self, error: Exception, request: Request, request_id: str) -> Response:
         status = envelope.status_of(error)
@@ -102,7 +91,7 @@ class Endpoint:
             case 401:
                 response.headers["www-authenticate"] = "Bearer"
             case 405:
-                response.headers["allow"] = ", ".join(self._methods)
+                response.headers["allow"] = ", ".join(self._routes.methods(request.scope["path"]))
             case 429:
                 response.headers["retry-after"] = str(RETRY_AFTER_S)
         return response

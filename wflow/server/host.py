@@ -41,15 +41,3 @@ class Host(Control, Protocol):
     async def versions(self, worker: str) -> Sequence[Version]:
         """List a Worker's versions, newest first; raises WorkerNotFound."""
         ...
-
-    async def delete(self, workflow: str, id_: str) -> None:
-        """Delete an instance with all it has; one that runs is stopped first. Raises what `get` raises."""
-        ...
-
-    async def changed(self, after: int) -> int | None:
-        """Wait until the store has records beyond the position ``after``; give its last position.
-
-        Returns at once when it has, and after 10 s at the latest, so that who waits can look for its peer.
-        None says that the runner stops: nobody should wait any longer.
-        """
-        ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wflow.engine import status, values
+from wflow.engine import requests, status, values
 from wflow.engine.facts import (
     FAILED,
     LOGGED,
@@ -25,7 +25,7 @@ from wflow.engine.facts import (
     Tried,
     decode,
 )
-from wflow.engine.outcome import Err
+from wflow.engine.outcome import NOT_YET, Err
 
 if TYPE_CHECKING:
     from wflow.engine.outcome import Failure
@@ -48,7 +48,7 @@ _LEVEL_OF: Final = {
 }
 _DEBUG_ONLY: Final = frozenset({OPENED, TRIED, RECEIVED})
 _ALL: Final = frozenset({OPENED, TRIED, FAILED, SETTLED, RECEIVED, MOVED, LOGGED})
-_DONE: Final = {"sleep": "slept", "waitForEvent": "got its event"}
+_DONE: Final = {"sleep": "slept", "waitForEvent": "got its event", "rollback": "undone"}
 _MOVED: Final = {
     status.WAITING: "waiting",
     status.PAUSING: "pausing",
@@ -57,7 +57,9 @@ _MOVED: Final = {
     status.COMPLETE: "complete",
     status.ERRORED: "errored",
     status.TERMINATED: "terminated",
+    status.ROLLING_BACK: "rolling back",
 }
+_REQUESTS: Final = {requests.CANCEL: "asked to cancel", requests.ROLL_BACK: "asked to roll back"}
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +130,7 @@ def line_of(record: Record) -> Line | None:
                 record, "tried", DEBUG, f"attempt {attempt} goes on", step=key, data={"attempt": attempt}
             )
         case Received(type=type_):
-            return _line(record, "received", DEBUG, f"event {type_!r} came in", data={"type": type_})
+            return _line(record, "received", DEBUG, _received(type_), data={"type": type_})
 
 
 def span(ms: int) -> str:
@@ -169,12 +171,21 @@ def _moved(record: Record, fact: Moved) -> Line:
     if fact.status == status.RUNNING:
         first = record.seq == 1
         level, message = (INFO, "started") if first else (DEBUG, "goes on")
+    elif fact.status == status.QUEUED and fact.detail.get("restart"):
+        begin = fact.detail.get("from")
+        message = f"restarted from {begin}" if begin else "restarted"
     else:
         message = _MOVED.get(fact.status, fact.status)
     if fact.failure is not None:
         level, message = ERROR, f"{message}: {_error(fact.failure)}"
         data |= _error_data(fact.failure)
     return _line(record, "moved", level, message, data=data)
+
+
+def _received(type_: str) -> str:
+    if type_.startswith(requests.CHILD):
+        return "a child is over"
+    return _REQUESTS.get(type_, f"event {type_!r} came in")
 
 
 def _settled(record: Record, fact: Settled) -> Line:
@@ -189,6 +200,8 @@ def _settled(record: Record, fact: Settled) -> Line:
 
 
 def _failed(record: Record, fact: Failed) -> Line:
+    if fact.failure == NOT_YET:
+        return _line(record, "failed", DEBUG, f"check {fact.attempt}: not yet", step=fact.key, data={})
     message = f"attempt {fact.attempt} failed: {_error(fact.failure)}"
     data: dict[str, object] = {"attempt": fact.attempt, "duration_ms": max(0, fact.at - fact.began_at)}
     if fact.retry_at is not None:

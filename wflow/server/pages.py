@@ -9,6 +9,7 @@ from wflow.engine import status as statuses
 from wflow.errors import InvalidInput
 from wflow.server import queries
 from wflow.stores.store import Instance
+from wflow.wire import wanted as checked
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -28,6 +29,7 @@ class Wanted:
     newest_first: bool
     per_page: int
     status: str | None
+    tag: str | None
     cursor: int | None
     page: int | None
     since: int | None
@@ -54,10 +56,12 @@ def wanted(query: QueryParams, *, now: int) -> Wanted:
             f"`page` reaches {SKIPPED_MAX:,} instances far at the most",
             hint="go on with `cursor` from `result_info`",
         )
+    tag = queries.text(query, "tag")
     return Wanted(
         newest_first=queries.choice(query, "direction", ("asc", "desc")) != "asc",
         per_page=per_page,
         status=queries.choice(query, "status", statuses.ALL),
+        tag=None if tag is None else checked.tag(tag),
         cursor=cursor,
         page=page,
         since=queries.moment(query, "date_start", now=now),
@@ -77,6 +81,7 @@ async def read(store: Store, workflow: str, asked: Wanted) -> Page:
     found = await store.find(
         workflow,
         status=asked.status,
+        tag=asked.tag,
         after=after,
         newest_first=asked.newest_first,
         limit=asked.per_page + 1,
@@ -101,6 +106,7 @@ async def _skipped(store: Store, workflow: str, asked: Wanted, after: int) -> in
         passed = await store.find(
             workflow,
             status=asked.status,
+            tag=asked.tag,
             after=after,
             newest_first=asked.newest_first,
             limit=min(left, PER_PAGE_MAX),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from wflow.server.auth import Auth, Caller
 from wflow.server.host import Host
+from wflow.server.termination import Termination
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -28,6 +29,8 @@ class Site:
     host: Host
     auth: Auth
     followers: int = 0
+    subscribers: int = 0
+    terminations: dict[str, Termination] = field(default_factory=dict)
     tokens_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from wflow.errors import WorkflowNotFound
+from wflow.errors import WorkerNotFound, WorkflowNotFound
 from wflow.server import queries, shown
 from wflow.server.route import Answer, Call, Route
 from wflow.server.scopes import READ
+from wflow.wire.shown import Shown, moment
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wflow.server.host import Host
-    from wflow.wire.types import Registered
+    from wflow.wire.types import Registered, Version
+
+T = TypeVar("T")
 
 PER_PAGE: Final = 25
 PER_PAGE_MAX: Final = 100
@@ -19,25 +24,23 @@ PER_PAGE_MAX: Final = 100
 
 async def find(call: Call) -> Answer:
     """List workflows whose name contains `search`, page by page."""
-    page = queries.number(call.query, "page", at_least=1) or 1
-    per_page = queries.number(call.query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or PER_PAGE
     search = (queries.text(call.query, "search") or "").lower()
     found = [one for one in call.host.workflows() if search in one.name.lower()]
-    start = (page - 1) * per_page
-    listed = found[start : start + per_page]
-    info: dict[str, object] = {
-        "page": page,
-        "per_page": per_page,
-        "count": len(listed),
-        "total_count": len(found),
-        "total_pages": -(-len(found) // per_page),
-    }
+    listed, info = _page(call, found)
     return Answer(result=[await _told(call.host, one) for one in listed], info=info)
 
 
 async def get(call: Call) -> Answer:
     """Get one workflow."""
     return Answer(result=await _told(call.host, named(call.host, call.part("workflow"))))
+
+
+async def find_versions(call: Call) -> Answer:
+    """List the versions that have a workflow, newest first, page by page."""
+    registered = named(call.host, call.part("workflow"))
+    deployed = await _versions(call.host, registered.script_name)
+    listed, info = _page(call, [one for one in deployed if registered.name in one.workflows])
+    return Answer(result=[_version(registered, one) for one in listed], info=info)
 
 
 def named(host: Host, name: str) -> Registered:
@@ -50,7 +53,44 @@ def named(host: Host, name: str) -> Registered:
     )
 
 
-async def _told(host: Host, registered: Registered) -> shown.Shown:
+def _page(call: Call, found: Sequence[T]) -> tuple[Sequence[T], dict[str, object]]:
+    """Take the page that is asked for, and tell what it is a page of."""
+    page = queries.number(call.query, "page", at_least=1) or 1
+    per_page = queries.number(call.query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or PER_PAGE
+    start = (page - 1) * per_page
+    listed = found[start : start + per_page]
+    return listed, {
+        "page": page,
+        "per_page": per_page,
+        "count": len(listed),
+        "total_count": len(found),
+        "total_pages": -(-len(found) // per_page),
+    }
+
+
+async def _versions(host: Host, worker: str) -> Sequence[Version]:
+    """Give a Worker's versions; the one of a dev session was never deployed."""
+    try:
+        return await host.versions(worker)
+    except WorkerNotFound:
+        return [one for one in host.workers() if one.worker == worker]
+
+
+def _version(registered: Registered, one: Version) -> Shown:
+    told: Shown = {
+        "id": one.id,
+        "workflow_id": registered.name,
+        "created_on": moment(one.created_at),
+        "modified_on": moment(one.created_at),
+        "language": "python",
+        "has_dag": False,
+    }
+    if one.id != registered.version:
+        return told  # what else an older one said of the workflow lies in its bundle
+    return {**told, "class_name": registered.class_name, "limits": {"steps": registered.step_limit}}
+
+
+async def _told(host: Host, registered: Registered) -> Shown:
     newest = await host.store.find(registered.name, limit=1)
     counts = await host.store.counts(registered.name)
     return shown.workflow(registered, counts, newest[0].created_at if newest else None)
@@ -59,4 +99,5 @@ async def _told(host: Host, registered: Registered) -> shown.Shown:
 routes = [
     Route("GET", "/accounts/{account}/workflows", READ, find),
     Route("GET", "/accounts/{account}/workflows/{workflow}", READ, get),
+    Route("GET", "/accounts/{account}/workflows/{workflow}/versions", READ, find_versions),
 ]

@@ -12,7 +12,32 @@ from wflow.cli.flags import Json, Local, LocalPort, Workflow
 EXAMPLES = """
 wflow workflows trigger my-workflow
 wflow workflows trigger my-workflow '{"url": "https://example.com"}' --id order-1
+wflow workflows trigger my-workflow --tag vip --tag eu --error-retention "30 days"
 """
+
+
+Id = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="The instance's id.", show_default="a random one")
+]
+Tag = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag of it; may be repeated.")]
+SuccessRetention = Annotated[
+    str | None,
+    typer.Option(
+        "--success-retention",
+        metavar="DURATION",
+        help='How long it is kept once it is complete: "7 days".',
+        show_default="the workflow's",
+    ),
+]
+ErrorRetention = Annotated[
+    str | None,
+    typer.Option(
+        "--error-retention",
+        metavar="DURATION",
+        help="How long it is kept once it has failed.",
+        show_default="the workflow's",
+    ),
+]
 
 
 def command(
@@ -21,16 +46,24 @@ def command(
         str | None, typer.Argument(metavar="PARAMS", help="What `event.payload` holds, as JSON.")
     ] = None,
     *,
-    id: Annotated[
-        str | None, typer.Option("--id", metavar="ID", help="The instance's id.", show_default="a random one")
-    ] = None,
+    id: Id = None,
+    tag: Tag = None,
+    success_retention: SuccessRetention = None,
+    error_retention: ErrorRetention = None,
     local: Local = False,
     port: LocalPort = None,
     json: Json = False,
 ) -> None:
     payload = values.read("{}" if params is None else params, "the params")
     with remote.connect(local=local, port=port) as api:
-        created = api.instances.create(name, payload, id_=id)
+        created = api.instances.create(
+            name,
+            payload,
+            id_=id,
+            tags=tag or (),
+            success_retention=success_retention,
+            error_retention=error_retention,
+        )
     if json:
         output.payload(created)
         return

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from wflow.cli import output, remote, when
 from wflow.cli.flags import Json, Local, LocalPort, Page, PerPage, Workflow
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 EXAMPLES = """
 wflow workflows instances list my-workflow
 wflow workflows instances list my-workflow --status errored --per-page 100
+wflow workflows instances list my-workflow --tag vip --date-start 2h
 wflow workflows instances list my-workflow --local --json
 """
 
 Status = Literal[
-    "queued", "running", "waiting", "waitingForPause", "paused", "errored", "terminated", "complete"
+    "queued",
+    "running",
+    "waiting",
+    "waitingForPause",
+    "paused",
+    "rollingBack",
+    "errored",
+    "terminated",
+    "complete",
 ]
+OnlyIn = Annotated[Status | None, typer.Option("--status", help="Only those in this status.")]
+Tag = Annotated[str | None, typer.Option("--tag", metavar="TAG", help="Only those that have this tag.")]
+DateStart = Annotated[
+    str | None,
+    typer.Option("--date-start", metavar="TIME", help="Only those from 10m, 2h, 1d ago on, or an ISO time."),
+]
+DateEnd = Annotated[
+    str | None,
+    typer.Option("--date-end", metavar="TIME", help="Only those up to 10m, 2h, 1d ago, or an ISO time."),
+]
+Reverse = Annotated[bool, typer.Option("--reverse", help="The oldest first.")]
 
 _VERSION_CHARS = 8
 """Enough to tell versions apart; `--json` has all of it."""
@@ -26,41 +50,48 @@ _VERSION_CHARS = 8
 def command(
     name: Workflow,
     *,
-    status: Annotated[Status | None, typer.Option("--status", help="Only those in this status.")] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="The oldest first.")] = False,
+    status: OnlyIn = None,
+    tag: Tag = None,
+    date_start: DateStart = None,
+    date_end: DateEnd = None,
+    reverse: Reverse = False,
     page: Page = 1,
     per_page: PerPage = 25,
     local: Local = False,
     port: LocalPort = None,
     json: Json = False,
 ) -> None:
+    now = datetime.now(UTC)
     with remote.connect(local=local, port=port) as api:
         listed = api.instances.list(
-            name, status=status, direction="asc" if reverse else "desc", page=page, per_page=per_page
+            name,
+            status=status,
+            tag=tag,
+            date_start=when.since(date_start, now).isoformat() if date_start else None,
+            date_end=when.since(date_end, now).isoformat() if date_end else None,
+            direction="asc" if reverse else "desc",
+            page=page,
+            per_page=per_page,
         )
     if json:
         output.payload(listed.items)
     elif listed.items:
         output.table(
-            ("Instance ID", "Version", "Created", "Modified", "Status"),
-            [
-                (
-                    each["id"],
-                    each["version_id"][:_VERSION_CHARS],
-                    when.local(each["created_on"]),
-                    when.local(each["modified_on"]),
-                    each["status"],
-                )
-                for each in listed.items
-            ],
+            ("Instance ID", "Version", "Created", "Modified", "Status"), [_row(each) for each in listed.items]
         )
         output.say_page(page, len(listed.items), listed.info)
     elif page > 1:
         output.say(f"No instances found on page {page}. Please try a smaller page number.")
+    elif status or tag or date_start or date_end:
+        output.say(f'No instances in workflow "{name}" matched the provided filters.')
     else:
         where = remote.flags(local=local, port=port)
-        of = f" that are {status}" if status else ""
         output.say(
-            f'There are no instances{of} in workflow "{name}". '
+            f'There are no instances in workflow "{name}". '
             f'You can trigger one with "wflow workflows trigger {name}{where}"'
         )
+
+
+def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    created, modified = when.local(one["created_on"]), when.local(one["modified_on"])
+    return one["id"], one["version_id"][:_VERSION_CHARS], created, modified, one["status"]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from wflow.cli import output, remote, values
-from wflow.cli.flags import Instance, Local, LocalPort, Workflow
+from wflow.cli.flags import Instance, Json, Local, LocalPort, Workflow
 
 EXAMPLES = """
 wflow workflows instances send-event my-workflow order-1 --type paid
@@ -25,10 +25,15 @@ def command(
     ] = "{}",
     local: Local = False,
     port: LocalPort = None,
+    json: Json = False,
 ) -> None:
     read = values.read(payload, "the payload")
     with remote.connect(local=local, port=port) as api:
-        api.instances.send_event(name, id, type, read)
+        sent = api.instances.send_event(name, id, type, read)
+    if json:
+        output.payload(sent)
+        return
+    to = sent.get("instanceId", id)
     output.data(
-        f'The event with type "{type}" and payload "{payload}" was sent to the instance "{id}" from {name}'
+        f'The event with type "{type}" and payload "{payload}" was sent to the instance "{to}" from {name}'
     )
