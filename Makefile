@@ -1,11 +1,12 @@
 # What is needed: make, and Python 3.11 or newer with its venv module. Everything else goes into .venv.
+# With npm, the story in which the real wrangler speaks to us is played too (on CI it must be): it goes into .venv as well.
 #
 #   make test            everything: format, lint, floors, types, tests        make test T="-k link -x"
 #   make demo            scaffold, dev, trigger, and a finished instance       make demo ONCE=1
 #   make bench           how fast, as a ratio                                  make bench B=steps
 #   make storm           the property tests, ten thousand examples each
 #   make wheel           dist/*.whl
-#   make venv lint format types floors coverage clean
+#   make venv wrangler lint format types floors coverage clean
 
 # The first Python that runs and is new enough; a name may be a shim with nothing behind it, so each is tried.
 PYTHONS := python3.13 python3.12 python3.11 python3
@@ -18,9 +19,10 @@ T ?=
 B ?= steps
 BIN := .venv/bin
 STAMP := .venv/installed
+WRANGLER := .venv/wrangler
 
 .DEFAULT_GOAL := test
-.PHONY: test venv format-check lint floors types tests format demo bench storm coverage wheel clean
+.PHONY: test venv wrangler format-check lint floors types tests format demo bench storm coverage wheel clean
 
 test: venv
 	@$(MAKE) --no-print-directory format-check
@@ -42,6 +44,19 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
 
+wrangler: $(WRANGLER)/installed
+
+# No package runs a script of its own, and a home of its own keeps the person's clean. It is installed once it has said its version.
+$(WRANGLER)/installed: tests/stories/wrangler/package.json | $(STAMP)
+	@command -v npm >/dev/null || { echo "wrangler   left out: there is no npm"; exit 0; } && \
+		echo "install    wrangler and its Node, as pinned in $<" && \
+		rm -rf $(WRANGLER) && mkdir $(WRANGLER) && cp $< $(WRANGLER) && \
+		npm install --prefix $(WRANGLER) --loglevel error --ignore-scripts --include optional \
+			--no-package-lock --no-audit --no-fund --no-update-notifier >/dev/null && \
+		PATH="$(CURDIR)/$(WRANGLER)/node_modules/.bin:$$PATH" HOME="$(CURDIR)/$(WRANGLER)" WRANGLER_HIDE_BANNER=true \
+			wrangler --version >/dev/null && \
+		touch $@
+
 format-check: venv
 	@echo "format     ruff format --check"
 	@$(BIN)/ruff format --quiet --check . || { echo "hint: make format" >&2; exit 1; }
@@ -58,7 +73,7 @@ types: venv
 	@echo "types      mypy"
 	@$(BIN)/mypy --no-error-summary
 
-tests: venv
+tests: venv wrangler
 	@echo "tests      pytest"
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(T)
 
