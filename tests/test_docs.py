@@ -40,6 +40,7 @@ ARCHITECTURE = (PACKAGE / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 # Numbers of the code that limit nothing, with the reason.
 NO_LIMITS = {
+    "bindings/_workflow_served.py TWICE": "names an error",
     "bundle/manifest.py FORMAT": "names a format",
     "cli/failure.py FINE": "is an exit code",
     "cli/failure.py MENDABLE": "is an exit code",
@@ -60,9 +61,11 @@ NO_LIMITS = {
     "engine/names.py MINUTE_MS": "is a unit",
     "engine/names.py SECOND_MS": "is a unit",
     "link/frames.py PROTOCOL": "names a format",
+    "runner/instances.py SEED_BYTES": "is how much chance a seed holds",
     "runner/listen.py PORTS": "is how many ports TCP has",
     "runner/options.py PORT": "is a default, told with the commands",
     "server/queries.py BIGGEST": "is more than any number that can be asked for",
+    "stores/_sqlite_rows.py DIED": "is a mark",
     "stores/sqlite.py OLDEST_SQLITE": "is a version",
     "wire/envelope.py INTERNAL": "names an error",
 }
@@ -82,8 +85,13 @@ def test_every_command_has_a_section_and_every_such_section_a_command():
 
 
 def test_every_option_is_in_its_commands_table_with_its_default():
+    shared = told_options("Commands")
     for path, command in commands().items():
-        told = {frozenset(CODE.findall(row[0])): row[1] for row in rows(f"`{path}`")}
+        told = told_options(f"`{path}`")
+        if path in {"wflow logs", "wflow workflows instances watch"}:
+            told |= {option: default for option, default in shared.items() if option != {"--json"}}
+        elif path.startswith("wflow workflows "):
+            told |= shared
         options = [each for each in command.params if each.param_type_name == "option"]
         assert set(told) == {frozenset((*each.opts, *each.secondary_opts)) for each in options}, path
         for each in options:
@@ -105,7 +113,8 @@ def test_every_command_that_is_shown_is_one_that_wflow_takes(file: Path):
 
 
 def test_every_command_named_in_a_sentence_is_one():
-    named = [found for found in CODE.findall(prose(README)) if found.startswith("wflow ")]
+    pages = "\n".join([README, *(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))])
+    named = [found for found in CODE.findall(prose(pages)) if found.startswith("wflow ")]
     assert len(named) > 20
     for text in named:
         command, _, rest = resolved(text.split())
@@ -252,12 +261,18 @@ def test_the_first_example_is_what_init_writes():
 
 
 def test_every_link_leads_somewhere():
-    anchors = {f"#{slug(title)}" for title in sections()}
     links = LINK.findall(prose(README))
     assert len(links) > 20
     for link in links:
-        assert link in anchors or (not link.startswith("#") and (ROOT / link).exists()), link
-    top = [title for level, title in HEADING.findall(prose(README)) if level == "##" and title != "Contents"]
+        path, _, anchor = link.partition("#")
+        titles = sections((ROOT / path).read_text(encoding="utf-8") if path else README) if anchor else ()
+        assert (ROOT / path).exists(), link
+        assert not anchor or anchor in map(slug, titles), link
+    top = [
+        title
+        for level, title in HEADING.findall(prose(README))
+        if level == "##" and title not in {"Contents", "Guides"}
+    ]
     assert {f"#{slug(title)}" for title in top} <= set(LINK.findall(sections()["Contents"]))
 
 
@@ -299,6 +314,11 @@ def rows(title: str, text: str = README) -> list[list[str]]:
         elif found:
             break
     return found[2:]
+
+
+def told_options(title: str) -> dict[frozenset[str], str]:
+    """Give the options in the first table of a section, with their defaults."""
+    return {frozenset(CODE.findall(row[0])): row[1] for row in rows(title)}
 
 
 def slug(title: str) -> str:
