@@ -515,3 +515,15 @@ def test_ten_thousand_steps_leave_nothing_in_memory_but_the_numbers_of_their_eve
         assert replay.next(LATER) == Seen(won, Ok(), 0, event(number, type_))
     assert replay.next(LATER) is None
     assert weight(replay) - weights[1] == len(replay.undoable) == 2_500
+
+
+def test_events_beyond_the_limit_are_taken_in_when_somebody_awaits_them(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wflow.engine.names.EVENTS_BUFFERED", 1)
+    machine = Machine()
+    assert [machine.receive(event(number)) for number in (1, 2, 3)] == [True, False, False]
+    assert [fact.event for fact in machine.take() if isinstance(fact, Received)] == [1]
+    for number in (1, 2, 3):
+        key = machine.open(WaitForEvent("wait", "paid"), 0)
+        assert machine.decide(key, 0) == Settle(Ok())
+        (settled,) = (fact for fact in machine.take() if isinstance(fact, Settled))
+        assert settled.event == number

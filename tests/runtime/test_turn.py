@@ -18,7 +18,7 @@ import pytest
 from tests.runtime.stage import Stage, current_task, number, play, steps_of
 from wflow.engine import facts, status
 from wflow.engine.changes import Ended, Rested
-from wflow.engine.facts import Failed, Moved, Opened, Settled
+from wflow.engine.facts import Failed, Moved, Opened, Received, Settled
 from wflow.engine.outcome import Err, Ok
 from wflow.errors import StepInterrupted, TooMany, WorkflowTimeoutError
 from wflow.runtime import loop
@@ -1212,3 +1212,28 @@ def test_failures_are_kept_as_they_were_and_settle_the_step():
     assert isinstance(settled.outcome, Err)
     assert settled.outcome.failure.message == "no"
     assert played.told == ["Opened", "Failed", "Failed", "Settled"]
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_events_that_nobody_awaits_stay_in_the_inbox_beyond_a_number_and_come_in_their_order(
+    cold, monkeypatch
+):
+    monkeypatch.setattr("wflow.engine.names.EVENTS_BUFFERED", 3)
+
+    async def run(event, ctx):
+        await ctx.wait_for_event("go", "go")
+        await ctx.do("slow", gate.wait)
+        return [(await ctx.wait_for_event("paid", "paid")).payload for _ in range(6)]
+
+    async def script(stage):
+        await stage.until(lambda: stage.change)
+        stage.send("go")
+        await stage.until(lambda: stage.running)
+        for each in range(6):
+            stage.send("paid", each)
+        await stage.until(lambda: sum(isinstance(fact, Received) for fact in stage.facts) == 4)
+        assert len(stage.pending) == 3
+        gate.set()
+
+    gate = asyncio.Event()
+    assert play(run, script, cold=cold).result == [0, 1, 2, 3, 4, 5]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
+from wflow.engine import names
+from wflow.engine.requests import OURS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -20,6 +23,24 @@ class Events:
         self._waiting: dict[str, deque[Received]] = {}
         self._takers: Counter[int] = Counter()
         self._gone: set[int] = set()
+        self._aside: dict[str, dict[int, Received]] = {}
+
+    def admit(self, event: Received, *, awaited: bool) -> bool:
+        """Let an event in, unless it is known or there are too many that nobody awaits.
+
+        Those are set aside, and are in nobody's journal: they stay where they came from, which has a limit of
+        its own (`names.EVENTS_BUFFERED`). What is ours, by its type, is always let in.
+        """
+        type_ = event.type
+        full = len(self._known) >= names.EVENTS_BUFFERED and not awaited and not type_.startswith(OURS)
+        if (full or type_ in self._aside) and event.event not in self._known:
+            self._aside.setdefault(type_, {})[event.event] = event
+            return False
+        return self.add(event)
+
+    def set_aside(self, type_: str) -> Iterable[Received]:
+        """Hand over those of a type that were set aside, in the order in which they came."""
+        return self._aside.pop(type_, {}).values()
 
     def add(self, event: Received) -> bool:
         """Let an event in; False when it is known already."""

@@ -138,6 +138,8 @@ class Machine:
             self._undecided[key] = None
             if step.awaits is not None:
                 self._waits.add(step.awaits, key)
+                for event in self._events.set_aside(step.awaits):
+                    self.receive(event)
         return key
 
     def close(self, key: str) -> None:
@@ -218,12 +220,13 @@ class Machine:
         return outcome
 
     def receive(self, event: Received) -> bool:
-        """Take an event in; False when it is known already, so that a delivery may come twice.
+        """Take an event in; False when it is known already, so that a delivery may come twice, or set aside.
 
         The code hears of a request once, however often it is made.
         """
         request = is_request(event.type)
-        if not (self._events.note(event.event) if request else self._events.add(event)):
+        awaited = bool(self._waits.awaiting(event.type))
+        if not (self._events.note(event.event) if request else self._events.admit(event, awaited=awaited)):
             return False
         self._append(event)
         if request:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+OURS: Final = "."
+"""What the types begin with that no one can send."""
 CANCEL: Final = ".cancel"
 """Raise CancelledError in the code, once; when that leaves `run`, the instance ends as terminated."""
 ROLL_BACK: Final = ".rollback"

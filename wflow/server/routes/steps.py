@@ -75,7 +75,7 @@ def _state(step: StepShown) -> Shown:
 def _attempt(step: StepShown, number: int) -> Shown:
     attempt = next((each for each in step.attempts if each.number == number), None)
     if attempt is None:
-        raise StepNotFound(f"step {step.key!r} has no attempt {number}; it has {len(step.attempts)}")
+        raise StepNotFound(f"step {step.key!r} has no attempt {number}; it has {step.tried}")
     if attempt.success is None:
         return _told("running", None)
     if attempt.error == NOT_YET:
