@@ -298,7 +298,7 @@ def test_b16_results_params_outputs_and_payloads_have_a_mebibyte_each(site: Site
     room = MIB - 16
     assert site.output("sized", {"bytes": room}) == room
     number, kind, message = site.output("sized", {"bytes": MIB + 1})
-    assert (number, kind) == (0, "UnserializableError")
+    assert (number, kind) == (0, "TooLarge")
     assert "the limit is 1,048,576" in message
     over = site.run("sized", {"bytes": MIB // 2 + 1, "give": 2})
     assert (over["status"], over["error"]["name"]) == ("errored", "TooLarge")

@@ -13,13 +13,14 @@ from starlette.responses import Response, StreamingResponse
 
 from wflow.errors import InvalidInput, TooMany
 from wflow.server import lines, queries
+from wflow.server.following import until_it_stops
 from wflow.server.lines import Line, Sieve
 from wflow.server.route import FOLLOWERS, Answer, Call, Route, Site
 from wflow.server.scopes import READ
 from wflow.stores.store import Record, Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
 NDJSON: Final = "application/x-ndjson"
 LIMIT: Final = 100
@@ -51,13 +52,14 @@ async def read(call: Call) -> Answer | Response:
         if call.site.followers >= FOLLOWERS:
             raise TooMany(f"{FOLLOWERS} log tails are served already; that is the limit")
         start = await reader.store.position() if after is None else after
-        return StreamingResponse(follow(call.site, reader, start), media_type=NDJSON)
+        lines = until_it_stops(call.host, follow(call.site, reader, start))
+        return StreamingResponse(lines, media_type=NDJSON)
     found = await (reader.find_last(limit) if after is None else reader.find(after, limit))
     info: dict[str, object] = {"cursor": found.cursor, "count": len(found.lines), "more": found.more}
     return Answer(result=found.lines, info=info)
 
 
-async def follow(site: Site, reader: Reader, after: int) -> AsyncIterator[bytes]:
+async def follow(site: Site, reader: Reader, after: int) -> AsyncGenerator[bytes, None]:
     """Give wanted lines as JSON, one a line, and every HEARTBEAT_S a line with nothing but the cursor.
 
     A cursor leads, so that whoever is cut off before the first line can go on without a gap.

@@ -14,6 +14,7 @@ from wflow.engine import values
 from wflow.engine.happenings import Happening, event
 from wflow.errors import InstanceNotFound, TooMany
 from wflow.server import addressed, passes, queries
+from wflow.server.following import until_it_stops
 from wflow.server.route import Answer, Call, Route, Site
 from wflow.server.scopes import READ
 from wflow.server.upgrade import Pushed, socket_of
@@ -101,9 +102,8 @@ class Subscription:
 
     async def _pages(self) -> AsyncGenerator[list[Happening], None]:
         with _counted(self._site):
-            async with aclosing(
-                happenings.follow(self._reader, lambda: breath_s(self._site.subscribers))
-            ) as pages:
+            followed = happenings.follow(self._reader, lambda: breath_s(self._site.subscribers))
+            async with aclosing(until_it_stops(self._site.host, followed)) as pages:
                 try:
                     async for page in pages:
                         yield page
