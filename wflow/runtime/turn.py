@@ -71,6 +71,7 @@ class Turn:
         self._pausing = spec.pausing
         self._undo: asyncio.Task[None] | None = None
         self._failure: Failure | None = None
+        self._outcome: Outcome | None = None
         self._cancelled = False
         self._spun: Failure | None = None
         self._hurried = False
@@ -240,7 +241,9 @@ class Turn:
             return self._fail(self._spun)
         if self._left:
             return False
-        outcome = None if self._cancelled and self._task.cancelled() else outcome_of(self._task)
+        outcome = self._outcome
+        if outcome is None and not (self._cancelled and self._task.cancelled()):
+            outcome = self._outcome = outcome_of(self._task)
         if not isinstance(outcome, Ok):
             return self._fail(None if outcome is None else outcome.failure)
         if not self._hurried and (unfinished := self.machine.unfinished()):
