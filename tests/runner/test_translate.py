@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import msgspec
 
-from wflow.engine import facts
-from wflow.engine.changes import Change, Ended
+from wflow.engine import facts, values
+from wflow.engine.changes import Change, Ended, Told
+from wflow.engine.names import SHOWN_BYTES
 from wflow.errors import InvalidInput
 from wflow.link import frames
 from wflow.runner import translate
@@ -69,3 +70,20 @@ def test_a_print_in_a_step_is_told_with_its_instance():
 def test_a_refusal_shows_user_code_nothing_of_our_frames():
     failure = translate.shown(InvalidInput("no"))
     assert (failure.name, failure.message, failure.trace, failure.cause) == ("InvalidInput", "no", "", None)
+
+
+def test_what_a_status_is_to_show_is_kept_within_its_limits():
+    fit: list[Change] = [
+        Told(1, 1, values.encode({"state": 1}), ["vip"]),
+        Told(1, 1, None, []),
+        Ended(1, 1, "complete"),
+    ]
+    unfit: list[Change] = [
+        Told(1, 1, values.encode({"state": "x" * SHOWN_BYTES})),
+        Told(1, 1, values.encode([1])),
+        Told(1, 1, b"\xc1"),
+        Told(1, 1, None, ["x"] * 11 + [str(n) for n in range(11)]),
+        Told(1, 1, None, ["x" * 65]),
+    ]
+    batch, foreign = translate.own({1: claim(1)}, frames.Commit(1, [(1, 1)], [], [*unfit, *fit], []))
+    assert (list(batch.changes), foreign) == (fit, [])

@@ -43,6 +43,8 @@ RUNNING: Final = 50_000
 """Instances that run at once on one runner; the rest queue."""
 QUEUED: Final = 2_000_000
 """Instances of one workflow that may be queued."""
+SHOWN_BYTES: Final = 64 * KIB
+"""What the status shows of an instance's progress and state, as it is kept."""
 EVENTS_BUFFERED: Final = 10_000
 """Events one instance may hold that nobody has awaited yet."""
 LOG_LINE_CHARS: Final = 16 * KIB

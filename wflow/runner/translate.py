@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from wflow.engine import facts
+from wflow.engine import facts, values
+from wflow.engine.changes import Told
+from wflow.engine.names import SHOWN_BYTES
+from wflow.errors import InvalidInput
 from wflow.link import frames
 from wflow.runtime.failures import failure_of
 from wflow.stores.store import Batch
+from wflow.wire import wanted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,12 +46,14 @@ def turn(claim: Claim, records: list[bytes] | None, events: list[facts.Received]
 def own(holds: Mapping[int, Claim], commit: frames.Commit) -> tuple[Batch, list[int]]:
     """Take of a commit what is about claims that the runtime holds; give the other instances.
 
-    User code shares its process with the link: whatever it says there, it is heard on its own instances only.
+    User code shares its process with the link: whatever it says there, it is heard on its own instances only,
+    and what a status shows is kept within its limits.
     """
+    changes = [change for change in commit.changes if not isinstance(change, Told) or _is_fit(change)]
     foreign = [key for key, epoch in commit.claims if key not in holds or holds[key].epoch != epoch]
     if not foreign:
         return (
-            Batch(claims=commit.claims, rows=commit.rows, changes=commit.changes, received=commit.received),
+            Batch(claims=commit.claims, rows=commit.rows, changes=changes, received=commit.received),
             foreign,
         )
     others = set(foreign)
@@ -56,10 +62,22 @@ def own(holds: Mapping[int, Claim], commit: frames.Commit) -> tuple[Batch, list[
     batch = Batch(
         claims=[claim for claim in commit.claims if claim[0] not in others],
         rows=rows,
-        changes=[change for change in commit.changes if change.instance not in others],
+        changes=[change for change in changes if change.instance not in others],
         received=[fact.event for fact in arrived if isinstance(fact, facts.Received)],
     )
     return batch, foreign
+
+
+def _is_fit(told: Told) -> bool:
+    """Tell whether what a status is to show is what `ctx` makes of it."""
+    try:
+        if told.tags is not None:
+            wanted.tags(told.tags)
+        if told.shown is None:
+            return True
+        return len(told.shown) <= SHOWN_BYTES and isinstance(values.decode(told.shown), dict)
+    except (InvalidInput, msgspec.DecodeError, ValueError):
+        return False
 
 
 def line(holds: Mapping[int, Claim], printed: frames.Printed) -> facts.Logged:

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from wflow.runtime.settings import Options, Settings
 
 T = TypeVar("T")
-SHOWN_BYTES: Final = 64 * names.KIB
-"""What the status shows of an instance's progress and state."""
 LEVELS: Final = ("debug", "info", "warn", "error")
 _NOTHING: Final[Any] = object()
 
@@ -368,7 +366,7 @@ class Context:
     def _show(self, what: str, value: object) -> None:
         code = self._code
         shown = {**code.shown, what: value}
-        raw = values.encode(shown, limit=SHOWN_BYTES)
+        raw = values.encode(shown, limit=names.SHOWN_BYTES)
         if not code.repeats:
             code.shown = shown
             code.tell(shown=raw)
