@@ -358,7 +358,7 @@ class Nameless(Other):
         (WorkflowBinding(Other()), {"name": ""}, "a step name is 1-256 characters"),
         (WorkflowBinding(Other()), {"name": "x" * 250}, "a step name is 1-256 characters"),
         (WorkflowBinding(Other()), {"id": "-x"}, "an instance id is 1-100 letters"),
-        (WorkflowBinding(Other()), {"timeout": 10}, "a wait lasts at least 1 second, not 10 ms"),
+        (WorkflowBinding(Other()), {"timeout": 10}, "timeout must be at least 1 second, not 10 ms"),
         (WorkflowBinding(Other()), {"timeout": "soon"}, "timeout: 'soon' is no duration"),
         (WorkflowBinding(Other()), {"cancel_with_parent": "no"}, "is True or False, not 'no'"),
         (WorkflowBinding(Other()), {"retries": {"limit": 1}}, "retries"),

@@ -15,7 +15,7 @@ from wflow.engine import names, status, values
 from wflow.engine.facts import Fact, Failed, Moved, Opened, Settled, Tried
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Err
 from wflow.engine.retry import DEFAULT
-from wflow.engine.steps.do import described
+from wflow.engine.steps.do import REDACTED, described
 from wflow.engine.steps.rollback import PREFIX
 from wflow.engine.stream import Reference
 from wflow.errors import InvalidInput, WorkflowTimeoutError
@@ -65,10 +65,6 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The types of events, by what they are about (developer documentation, "Subscribe to instance events")."""
 TYPES: Final = tuple(each for group in GROUPS.values() for each in group)
-ENDS: Final = frozenset(_ENDS.values())
-"""After one of these there is nothing more to tell, unless the instance is restarted."""
-REDACTED: Final = "[REDACTED]"
-"""Stands for the output of a step that is `sensitive="output"`."""
 
 
 class Happening(msgspec.Struct, frozen=True, gc=False):

@@ -27,7 +27,8 @@ WAIT_MS_MAX: Final = 365 * DAY_MS
 """The longest sleep, wait and retry delay."""
 EVENT_WAIT_MS: Final = 24 * HOUR_MS
 """How long `wait_for_event` waits when it is not told."""
-EVENT_WAIT_MS_MIN: Final = 1 * SECOND_MS
+WAIT_MS_MIN: Final = 1 * SECOND_MS
+"""The shortest wait for an event or a child, and between two checks of a poll."""
 BATCH: Final = 100
 """Instances in one `create_batch`."""
 RETENTION_MS: Final = 7 * DAY_MS

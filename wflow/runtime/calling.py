@@ -20,13 +20,13 @@ import msgspec
 
 from wflow.bindings.workflow import WorkflowBinding
 from wflow.engine import names, typed, values
-from wflow.engine.durations import milliseconds
 from wflow.engine.outcome import Ok, Outcome
 from wflow.engine.requests import CHILD
 from wflow.engine.retry import Retry
 from wflow.engine.steps.do import Do
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, MismatchError, WorkflowTimeoutError
+from wflow.runtime import moments
 from wflow.runtime import settings as reading
 from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body, here
@@ -89,7 +89,7 @@ def called(
         params={} if params is NOTHING else params,
         id=id,
         follows=cancel_with_parent,
-        timeout_ms=names.WAIT_MS_MAX if timeout is None else _span(name, timeout),
+        timeout_ms=names.WAIT_MS_MAX if timeout is None else moments.pause(name, "timeout", timeout),
         settings=reading.settings(name, {} if retries is None else {"retries": retries}),
         returns=None if returns is None else returned(name, called, returns),
     )
@@ -182,13 +182,3 @@ def _key(step: str | None = None) -> str:
     place = here.get()
     assert place is not None
     return step_key(place, step)
-
-
-def _span(name: str, timeout: object) -> int:
-    try:
-        span_ms = milliseconds(timeout)
-    except ValueError as wrong:
-        raise InvalidInput(f"step {name!r}: timeout: {wrong}") from None
-    if span_ms < names.EVENT_WAIT_MS_MIN:
-        raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {span_ms} ms")
-    return span_ms

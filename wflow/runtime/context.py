@@ -200,9 +200,7 @@ class Context:
         days), and MismatchError for a payload that does not fit.
         """
         names.step_name(name)
-        timeout_ms = moments.span(name, timeout)
-        if timeout_ms < names.EVENT_WAIT_MS_MIN:
-            raise InvalidInput(f"step {name!r}: a wait lasts at least 1 second, not {timeout_ms} ms")
+        timeout_ms = moments.pause(name, "timeout", timeout)
         got: Any = await self._code.step(WaitForEvent(name, names.event_type(type), timeout_ms))
         return event.fitted(got, returns, name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from wflow.engine.durations import milliseconds
-from wflow.engine.names import shown
+from wflow.engine.names import WAIT_MS_MIN, shown
 from wflow.errors import InvalidInput
 
 
@@ -34,7 +34,19 @@ def _seconds(moment: datetime) -> float:
 
 def span(step: str, duration: object) -> int:
     """Read a span of time, in milliseconds; raises InvalidInput naming the step."""
+    return _read(step, duration, "")
+
+
+def pause(step: str, what: str, duration: object) -> int:
+    """Read a span of a second or more, in milliseconds; raises InvalidInput naming the step and ``what``."""
+    span_ms = _read(step, duration, f"{what}: ")
+    if span_ms < WAIT_MS_MIN:
+        raise InvalidInput(f"step {step!r}: {what} must be at least 1 second, not {span_ms} ms")
+    return span_ms
+
+
+def _read(step: str, duration: object, prefix: str) -> int:
     try:
         return milliseconds(duration)
     except ValueError as wrong:
-        raise InvalidInput(f"step {step!r}: {wrong}") from None
+        raise InvalidInput(f"step {step!r}: {prefix}{wrong}") from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wflow.engine import names, values
-from wflow.engine.durations import milliseconds
 from wflow.engine.outcome import NOT_YET
 from wflow.engine.steps.poll import Poll
 from wflow.errors import InvalidInput
+from wflow.runtime import moments
 from wflow.runtime import settings as reading
 from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from wflow.runtime.loop import Owner
 
-EVERY_MS: Final = 1 * names.SECOND_MS
-"""The shortest time between two checks: each costs a turn and a record."""
 CHECKS: Final = 100_000
 """As many as may fit into a poll's time: the journal, which a turn may have to read, holds them all."""
 
@@ -44,7 +42,7 @@ def polled(
             f"step {name!r}: the second argument must be a function, not {names.shown(check)}",
             hint="ctx.poll(name, check, *arguments, every=..., timeout=...)",
         )
-    every_ms, timeout_ms = _span(name, "every", every), _span(name, "timeout", timeout)
+    every_ms, timeout_ms = moments.pause(name, "every", every), moments.pause(name, "timeout", timeout)
     checks = -(-timeout_ms // every_ms)
     if checks > CHECKS:
         raise InvalidInput(
@@ -64,13 +62,3 @@ def polled(
     digest = values.digest_of(tuple(arguments)) if arguments else b""
     poll = Poll(name, every_ms, timeout_ms, read.retry, read.delay is not None)
     return turn.step(poll, body, digest)
-
-
-def _span(name: str, what: str, given: object) -> int:
-    try:
-        span_ms = milliseconds(given)
-    except ValueError as wrong:
-        raise InvalidInput(f"step {name!r}: {what}: {wrong}") from None
-    if span_ms < EVERY_MS:
-        raise InvalidInput(f"step {name!r}: {what} must be at least 1 second, not {span_ms} ms")
-    return span_ms

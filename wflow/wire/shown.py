@@ -23,6 +23,7 @@ from wflow.engine.facts import (
 from wflow.engine.outcome import NOT_YET, Failure, Ok, Outcome, RolledBack
 from wflow.engine.requests import CHILD
 from wflow.engine.retry import DEFAULT
+from wflow.engine.steps.do import REDACTED
 
 if TYPE_CHECKING:
     from wflow.engine.timeline import AttemptShown, StepShown
@@ -34,8 +35,6 @@ OUTPUT_BYTES: Final = 16 * names.KIB
 OUTPUTS_BYTES: Final = 8 * names.MIB
 """All outputs in one list of steps; those after it are cut to nothing."""
 CUT: Final = "[truncated output]"
-REDACTED: Final = "[REDACTED]"
-"""Stands for the output of a step that is `sensitive="output"`; Cloudflare's word."""
 STEP_TAGS: Final = frozenset({OPENED, TRIED, FAILED, SETTLED, RECEIVED, MOVED})
 """The tags of the facts that `timeline` makes steps of."""
 

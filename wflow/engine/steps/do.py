@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEATHS: Final = 5
 """A step whose process died so often under it is not tried again."""
+REDACTED: Final = "[REDACTED]"
+"""Stands for the output of a step that is `sensitive="output"`; Cloudflare's word."""
 DYNAMIC: Final = "[dynamic]"
 """Stands for a delay that a function gives; Cloudflare's word."""
 POISONED: Final = Failure(
