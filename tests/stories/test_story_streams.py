@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -106,6 +107,20 @@ def test_a_runtime_holds_no_more_of_a_stream_than_a_few_pieces(world: World):
         small = peak_after(world, api, "small", parts=1)
         large = peak_after(world, api, "large", parts=PARTS)
         assert large - small < GROWTH_KIB
+
+
+def test_a_person_reads_a_stream_as_bytes_or_asks_what_there_is(world: World):
+    open_exports(world)
+    show = ("workflows", "instances", "step", "exporting", "e", "make-1", "--local")
+    with world.dev() as session, session.api() as api:
+        api.instances.create("exporting", {"parts": 2, "gate": ""}, id_="e")
+        wait_for(lambda: status(api) == "waiting", "the stream, and its first reading")
+        whole = world.wflow(*show)
+        assert (whole.code, whole.err) == (0, "")
+        assert whole.out == "\0" * MIB + "\1" * MIB
+        told = json.loads(world.wflow(*show, "--json").out)
+        assert (told["output"], told["stream"]["size"]) == (f"[stream of {2 * MIB:,} bytes]", 2 * MIB)
+        assert told["stream"]["digest"] == hashlib.sha256(whole.out.encode()).hexdigest()
 
 
 def open_exports(world: World) -> None:
