@@ -38,6 +38,11 @@ def faulty(on: Stage) -> Faulty:
     return between
 
 
+async def places_are_free(on: Stage) -> None:
+    """Wait for it: that an instance is over is on disk a moment before the runner hears of it."""
+    await until(lambda: on.runner.admission.running == 0, "the places to be free")
+
+
 def test_an_instance_is_played_to_its_end_and_its_place_is_free(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -45,8 +50,8 @@ def test_an_instance_is_played_to_its_end_and_its_place_is_free(tmp_path):
             done = await on.reaches("counting", "c", "complete")
             assert values.decode(done.output or b"") == 3
             peer = await peer_of(on)
+            await places_are_free(on)
             assert not peer.holds
-            assert on.runner.admission.running == 0
             assert on.effects == ["c step-1", "c step-2", "c step-3"]
 
     asyncio.run(story())
@@ -64,7 +69,7 @@ def test_a_runtime_that_dies_is_started_again_and_its_instances_go_on(tmp_path):
             assert await peer_of(on) is not first
             (tmp_path / "gate").touch()
             await on.reaches("gated", "g", "complete")
-            assert on.runner.admission.running == 0
+            await places_are_free(on)
             told = f"the runtime (pid {first.pid}) died; its 1 instances go on in a new one"
             assert told in await on.lines()
 
@@ -141,7 +146,7 @@ def test_a_slow_store_makes_instances_slow_and_nothing_else(tmp_path):
             for number in range(3):
                 await on.reaches("counting", f"c{number}", "complete")
             assert len(on.effects) == len(set(on.effects)) == 1 + 3 * 3
-            assert on.runner.admission.running == 0
+            await places_are_free(on)
 
     asyncio.run(story())
 
@@ -161,7 +166,7 @@ def test_what_does_not_follow_on_disk_is_refused_and_the_instance_starts_from_th
             (tmp_path / "gate").touch()
             await on.reaches("gated", "g", "complete")
             assert on.effects == ["g begins", "g ends", "g begins", "g ends"]
-            assert on.runner.admission.running == 0
+            await places_are_free(on)
 
     asyncio.run(story())
 
