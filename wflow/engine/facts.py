@@ -16,7 +16,8 @@ from wflow.engine.outcome import Failure, Outcome
 class Opened(msgspec.Struct, frozen=True, gc=False, tag=1, tag_field="fact", array_like=True):
     """The code asked for a step that will take a while; ``detail`` is what the kind wants shown of it.
 
-    ``order`` counts the steps that the code asked for, from 1 on; 0 in older journals.
+    ``order`` counts the steps that the code asked for, from 1 on; 0 in older journals. ``site`` is where
+    it did, as `wflow.engine.divergence` has it; empty in older journals.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Opened(msgspec.Struct, frozen=True, gc=False, tag=1, tag_field="fact", arr
     digest: bytes = b""
     detail: dict[str, object] = {}
     order: int = 0
+    site: str = ""
 
 
 class Tried(msgspec.Struct, frozen=True, gc=False, tag=2, tag_field="fact", array_like=True):
@@ -49,7 +51,8 @@ class Failed(msgspec.Struct, frozen=True, gc=False, tag=3, tag_field="fact", arr
 class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", array_like=True):
     """The step is over. It tells all of a step that succeeded at once, so that such a step is one row.
 
-    ``event`` names the Received fact whose event the step consumed, ``order`` is as Opened has it.
+    ``event`` names the Received fact whose event the step consumed; ``order`` and ``site`` are as Opened has
+    them.
     """
 
     key: str
@@ -63,6 +66,7 @@ class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", ar
     event: int | None = None
     detail: dict[str, object] = {}
     order: int = 0
+    site: str = ""
 
 
 class Received(msgspec.Struct, frozen=True, gc=False, tag=5, tag_field="fact", array_like=True):

@@ -11,10 +11,11 @@ from typing import Final
 import msgspec
 
 from wflow.engine.changes import Change, Row
+from wflow.engine.divergence import Verdict
 from wflow.engine.facts import Received
 from wflow.engine.outcome import Failure
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 FRAME_BYTES: Final = 512 * 1024 * 1024
 """A longer frame means that the peer has lost its mind; the link is closed."""
 
@@ -116,6 +117,19 @@ class Steer(_Message, frozen=True, tag=9):
     pausing: bool
 
 
+class Rehearse(_Message, frozen=True, tag=10):
+    """Play an instance's journal, without its claim or any effect, and tell whether the code fits."""
+
+    call: int
+    turn: Turn
+
+
+class HandBack(_Message, frozen=True, tag=11):
+    """Begin nothing new of these; give each back (`Released`) as soon as none of its attempts runs."""
+
+    instances: list[int]
+
+
 # -- from a runtime to the runner ------------------------------------------------------------------------
 
 
@@ -209,5 +223,14 @@ class Evicted(_Message, frozen=True, tag=29):
     instances: list[int]
 
 
-ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer
-ToRunner = Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted
+class Rehearsed(_Message, frozen=True, tag=30):
+    """How the journal of a `Rehearse` fits the code."""
+
+    call: int
+    verdict: Verdict
+
+
+ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack
+ToRunner = (
+    Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted | Rehearsed
+)

@@ -246,6 +246,17 @@ class Store(Protocol):
         """
         ...
 
+    async def migrate(self, key: int, *, version: str, seq: int, now: int) -> Moving | None:
+        """Put an instance that is not over and not claimed on another version, with a record of it.
+
+        ``seq`` is the number of its last record as the caller knows it; None, and nothing has changed, when
+        there is a later one or somebody holds a claim. Its status stays, its deadlines too; one that is
+        paused because of a divergence (its last Moved record tells) is queued.
+
+        Raises InstanceNotFound, InstanceEnded.
+        """
+        ...
+
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
         """Keep an event for an instance, which is due at once if it rests and awaits the type.
 

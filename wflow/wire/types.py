@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from wflow.engine import names
+from wflow.engine.divergence import Verdict
 
 Headers = list[tuple[str, str]]
 
@@ -84,6 +85,46 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     size_bytes: int
     workflows: list[str]
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What part of a Worker's new instances and requests a version gets, in percent."""
+
+    version: str
+    percentage: float
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """Which versions of a Worker are live since ``created_at``: one, or two with shares that make 100.
+
+    The first of ``shares`` is the main one: its declarations of workflows count. ``trigger`` says what made
+    it: `upload` (a deploy), `rollback`, `deployment` (versions deploy).
+    """
+
+    id: str
+    worker: str
+    created_at: int
+    shares: list[Share]
+    message: str = ""
+    author: str = ""
+    trigger: str = "upload"
+
+
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """How one unfinished instance fits a version: its ``version`` now, and the verdict on its journal."""
+
+    workflow: str
+    id: str
+    version: str
+    status: str
+    verdict: Verdict
+
+
+class Rehearsals(msgspec.Struct, frozen=True, kw_only=True):
+    """How the unfinished instances of a Worker fit a version: those that were tried, of ``total``."""
+
+    tried: list[Rehearsal]
+    total: int
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
