@@ -13,6 +13,7 @@
     │   ├── Unauthorized           no token, or a wrong one
     │   ├── Forbidden              a token that lacks the scope
     │   ├── WorkerNotFound
+    │   ├── VersionNotFound
     │   ├── WorkflowNotFound
     │   ├── InstanceNotFound
     │   ├── InstanceExists
@@ -48,7 +49,7 @@ The errors that live in the user's world are exported from ``wflow`` itself:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,6 +137,12 @@ class WorkerNotFound(Refused):
     """No Worker has that name on this runner."""
 
     code = 10007
+
+
+class VersionNotFound(Refused):
+    """The Worker has no version with that id."""
+
+    code = 100146
 
 
 class WorkflowNotFound(Refused):
@@ -293,7 +300,21 @@ class MismatchError(NonRetryableError, TypeError):
 
 
 class NonDeterminismError(Exception):
-    """The code asks for something that the journal contradicts."""
+    """The code asks for something that the journal contradicts.
+
+    ``divergence`` says what, as a `wflow.engine.divergence.Divergence`, when that is known.
+    """
+
+    divergence: Any = None
+    hint: str | None = None
+
+    def __init__(self, message: str = "", *, divergence: object = None, hint: str | None = None) -> None:
+        """Keep the message, which says it all for people, and what it is made of."""
+        super().__init__(message)
+        if divergence is not None:
+            self.divergence = divergence
+        if hint is not None:
+            self.hint = hint
 
 
 class WorkflowInternalError(Exception):

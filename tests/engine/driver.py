@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests import residency
 from tests.engine.programs import Call, Guard, Scope, plain, start
 from wflow.engine import facts, status
 from wflow.engine.decisions import Decision, Park, Run
@@ -38,6 +39,10 @@ class Crash(Exception):
     """The process ended."""
 
 
+class Evicted(Exception):
+    """The process let go of the instance: all that it said is in the journal."""
+
+
 class Paused(Exception):
     """The instance is paused, and its process lets go of it."""
 
@@ -56,13 +61,15 @@ class World:
     """What outlives a process: the journal, the clock, the events on their way; and what ran.
 
     The process ends at the append number ``crash_at``, which is the step's fault if the world ``blames``.
-    The instance is paused from an instant to another one, for each of ``pauses``.
+    The instance is paused from an instant to another one, for each of ``pauses``. In another ``mode`` than
+    resident processes let go of it (see `tests.residency`).
     """
 
     events: tuple[Received, ...] = ()
     crash_at: int | None = None
     blames: bool = True
     pauses: tuple[tuple[int, int], ...] = ()
+    mode: str = field(default_factory=residency.mode_now)
     now: int = 0
     journal: list[bytes] = field(default_factory=list)
     appends: int = 0
@@ -96,9 +103,11 @@ def play_to_the_end(program: Code, world: World) -> Ending:
     """Start processes until one comes to the end; say how that was."""
     while True:
         try:
-            return Process(program, world).run()
+            return Process(program, world, world.mode).run()
         except Crash:
             world.now += 1
+        except Evicted:
+            pass
         except Paused:
             world.go_on()
 
@@ -106,7 +115,8 @@ def play_to_the_end(program: Code, world: World) -> Ending:
 class Process:
     """A machine, the code on top of it, and what goes on in memory."""
 
-    def __init__(self, program: Code, world: World) -> None:
+    def __init__(self, program: Code, world: World, mode: str = residency.RESIDENT) -> None:
+        self._mode = mode
         self._careful, world.died = world.died, False
         self.machine = Machine(world.facts(), seq=len(world.journal), died=self._careful)
         self._world = world
@@ -350,7 +360,15 @@ class Process:
         new = self.machine.take()
         if new:
             self._world.append(new)
+            if self._lets_go(new):
+                raise Evicted
         return bool(new)
+
+    def _lets_go(self, new: list[Fact]) -> bool:
+        mode = self._mode
+        if mode == residency.RESIDENT or self._pausing or not residency.advances(new) or self.machine.ended:
+            return False
+        return mode == residency.CUTTING or not self._attempts
 
 
 def do_of(call: Call) -> Do:

@@ -1,5 +1,8 @@
 """The script of one step: ``<<`` is what the engine decides, ``>>`` is what the world brings.
 
+In the mode ``evicting`` (see `tests.residency`) each decision is made by a machine that was folded anew from
+the journal, unless an attempt runs.
+
 ::
 
     play = Play(Do("charge", Retry(limit=1, delay_ms=1_000)))
@@ -11,9 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests import residency
 from wflow.engine import facts
 from wflow.engine.decisions import Decision, Run
-from wflow.engine.facts import Moved, Received
+from wflow.engine.facts import Moved, Opened, Received, Settled
 from wflow.engine.machine import Machine
 from wflow.engine.outcome import Err, Failure, Ok
 from wflow.engine.seen import Asked, Seen, Undo
@@ -39,6 +43,8 @@ class Play:
         self._step = step
         self._machine = Machine()
         self._key = ""
+        self._attempt = False
+        self._resident = residency.mode_now() == residency.RESIDENT
         self._begin()
 
     def at(self, now: int) -> Play:
@@ -48,9 +54,11 @@ class Play:
 
     def __lshift__(self, expected: Decision) -> Play:
         """Expect a decision; a Run begins its attempt."""
+        self._let_go()
         decision = self._machine.decide(self._key, self.now)
         assert decision == expected
         if isinstance(decision, Run):
+            self._attempt = True
             self._machine.begin(self._key, decision.attempt, self.now)
         self._keep()
         return self
@@ -60,6 +68,7 @@ class Play:
         if isinstance(brought, Received):
             self._machine.receive(brought)
         else:
+            self._attempt = False
             self._machine.report(self._key, brought, self.now)
         self._keep()
         return self
@@ -72,6 +81,7 @@ class Play:
 
     def says(self, delay_ms: int) -> Play:
         """Let the attempt fail, and the step's delay function say how long to wait."""
+        self._attempt = False
         self._machine.report(self._key, BOOM, self.now, delay_ms)
         self._keep()
         return self
@@ -97,7 +107,14 @@ class Play:
         """Name the facts in the journal."""
         return [type(fact).__name__ for fact in self.journal]
 
+    def _let_go(self) -> None:
+        """Forget the machine and fold another one, if the journal tells of the step and no attempt runs."""
+        told = any(isinstance(fact, (Opened, Settled)) for fact in self.journal)
+        if told and not self._resident and not self._attempt:
+            self._begin()
+
     def _begin(self, *, died: bool = False) -> None:
+        self._attempt = died  # who is to blame is asked once, before anything else
         self._machine = Machine(self.journal, seq=len(self.journal), died=died)
         self._key = self._machine.open(self._step, self.now)
 

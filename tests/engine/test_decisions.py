@@ -37,6 +37,7 @@ from wflow.engine.steps.wait_for_event import WaitForEvent
 # -- properties -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.cut_off
 @given(WILD, worlds())
 def test_an_ended_journal_replays_to_the_same_result_and_appends_nothing(program, world):
     result = play_to_the_end(program, world)
@@ -49,6 +50,7 @@ def test_an_ended_journal_replays_to_the_same_result_and_appends_nothing(program
     assert world.facts() == journal
 
 
+@pytest.mark.cut_off
 @given(WILD, worlds(), st.booleans(), st.data())
 def test_a_journal_at_rest_replays_to_the_same_decisions_and_appends_nothing(program, world, died, data):
     play_to_the_end(program, world)
@@ -78,6 +80,7 @@ def test_a_journal_at_rest_replays_to_the_same_decisions_and_appends_nothing(pro
     assert world.journal == kept
 
 
+@pytest.mark.cut_off
 @given(TIDY, st.booleans(), pauses(), st.data())
 def test_every_prefix_of_a_journal_leads_to_the_same_result(program, died, breaks, data):
     world = World(PLENTY, pauses=breaks)
@@ -94,6 +97,7 @@ def test_every_prefix_of_a_journal_leads_to_the_same_result(program, died, break
     assert sorted(logged(journal)) == sorted(logged(whole))
 
 
+@pytest.mark.cut_off
 @given(WILD, worlds(), st.data())
 def test_every_prefix_of_any_journal_leads_to_one_in_order(program, world, data):
     events = world.events
@@ -111,6 +115,7 @@ def test_every_prefix_of_any_journal_leads_to_one_in_order(program, world, data)
     assert Process(program, again).run() == ending
 
 
+@pytest.mark.cut_off
 @given(WILD, worlds())
 def test_no_two_waits_that_the_code_sees_get_the_same_event(program, world):
     def gotten(result: object) -> list[int]:
@@ -126,6 +131,7 @@ def test_no_two_waits_that_the_code_sees_get_the_same_event(program, world):
     assert set(got) <= {each.event for each in world.events if not is_request(each.type)}
 
 
+@pytest.mark.cut_off
 @given(WILD, worlds(), st.integers(1, 30), st.booleans())
 def test_a_crash_anywhere_leaves_a_journal_in_order(program, world, crash_at, blames):
     world.crash_at, world.blames = crash_at, blames
@@ -232,6 +238,7 @@ def test_a_crash_before_any_append_changes_nothing(crash_at, blames):
     assert logged(journal) == ["begin", "half way", "end"]
 
 
+@pytest.mark.resident("it counts the appends")
 def test_the_crashes_cover_every_append():
     world = World((event(1, at=50),))
     assert play_to_the_end(TEN_STEPS, world) == EXPECTED
@@ -283,6 +290,7 @@ def undoing(world: World) -> list[str]:
     return [key for key in world.ran if key.startswith(PREFIX)]
 
 
+@pytest.mark.resident("it counts the appends")
 def test_what_was_done_is_undone_the_last_that_began_first():
     world = World()
     assert play_to_the_end(SAGA, world) == Ending(ERRORED, undone=True)
@@ -290,6 +298,7 @@ def test_what_was_done_is_undone_the_last_that_began_first():
     check_rollback(world.facts(), Ending(ERRORED, undone=True))
 
 
+@pytest.mark.cut_off
 @pytest.mark.parametrize("crash_at", range(1, SAGA_APPENDS + 1))
 def test_a_crash_before_any_append_undoes_the_same(crash_at):
     world = World(crash_at=crash_at)

@@ -435,3 +435,21 @@ def test_a_type_that_there_is_not_is_refused_with_those_that_there_are(given):
 def test_a_filter_is_a_list(given):
     with pytest.raises(InvalidInput, match="a filter is a list of types of events"):
         wanted(given)
+
+
+def test_a_change_that_the_code_took_in_is_no_event():
+    assert types(Settled("patched:v2", "patch", 1_500, Ok(), order=1)) == []
+
+
+def test_another_version_is_no_event_unless_the_instance_is_queued_by_it():
+    began = Moved("running", 1)
+    for status in ("running", "waiting", "paused", "waitingForPause", "rollingBack"):
+        moved = Moved(status, 2, detail={"version": "v2", "from": "v1"})
+        assert types(began, moved) == types(began)
+        assert types(moved, began) == types(began), "it has not begun by that"
+    assert types(began, Moved("paused", 2), Moved("queued", 3, detail={"version": "v2", "from": "v1"})) == [
+        "workflow_started",
+        "workflow_running",
+        "workflow_paused",
+        "workflow_queued",
+    ]

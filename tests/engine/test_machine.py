@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import Any
 
 import pytest
 
 from tests.engine.play import BOOM, LAST_STRAW, LATER, OK, again, done, event, heard
+from wflow.engine import names
 from wflow.engine.decisions import Park, Run, Settle
 from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.machine import Machine
@@ -16,7 +18,7 @@ from wflow.engine.steps.poll import Poll
 from wflow.engine.steps.rollback import Rollback
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
-from wflow.errors import NonDeterminismError
+from wflow.errors import NonDeterminismError, TooMany
 
 PAID = WaitForEvent("wait", "paid", LATER)
 
@@ -527,3 +529,136 @@ def test_events_beyond_the_limit_are_taken_in_when_somebody_awaits_them(monkeypa
         assert machine.decide(key, 0) == Settle(Ok())
         (settled,) = (fact for fact in machine.take() if isinstance(fact, Settled))
         assert settled.event == number
+
+
+# -- where the code asks ------------------------------------------------------------------------------------
+
+
+def test_a_site_is_told_once_of_each_step():
+    machine = Machine()
+    done(machine, machine.open(Do("a"), 0, site="main.py:1 a"))
+    key = machine.open(Sleep("nap", 5), 0, site="main.py:2 nap")
+    machine.announce([key])
+    machine.decide(key, 5)
+    told: list[Any] = machine.take()
+    sites = [(type(fact).__name__, fact.key, fact.site) for fact in told]
+    assert sites == [
+        ("Settled", "a-1", "main.py:1 a"),
+        ("Opened", "nap-1", "main.py:2 nap"),
+        ("Settled", "nap-1", ""),
+    ]
+
+
+# -- names that changed -------------------------------------------------------------------------------------
+
+
+def test_a_step_that_was_called_otherwise_goes_on_under_its_old_key():
+    machine = again(Settled("old-1", "do", 0, OK, order=1), Settled("old-2", "do", 0, OK, order=2))
+    assert machine.upcoming("new", "old") == "old-1"
+    assert [machine.open(Do("new"), 0, formerly="old") for _ in range(2)] == ["old-1", "old-2"]
+    assert heard(machine) == ["old-1", "old-2"]
+    assert machine.upcoming("new", "old") == "new-1"
+    assert machine.take() == []
+
+
+def test_a_step_that_is_recorded_under_its_new_name_has_that():
+    machine = again(Opened("new-1", "do", 0, order=1), Settled("old-1", "do", 0, OK, order=2))
+    assert machine.open(Do("new"), 0, formerly="old") == "new-1"
+    assert machine.open(Do("old"), 0) == "old-1"
+
+
+def test_steps_of_which_some_had_the_old_name_keep_what_each_had():
+    journal = [
+        Settled("old-1", "do", 0, OK, order=1),
+        Settled("old-2", "do", 0, OK, order=2),
+        Settled("new-1", "do", 0, OK, order=3),
+    ]
+    machine = again(*journal)
+    keys = [machine.open(Do("new"), 0, formerly="old") for _ in range(4)]
+    assert keys == ["old-1", "old-2", "new-1", "new-2"]
+
+
+def test_a_new_step_with_an_old_name_is_told_at_once_lest_a_later_one_is_taken_for_it():
+    first = Machine()
+    assert first.open(Do("new"), 0, site="x", formerly="old") == "new-1"
+    done(first, first.open(Do("old"), 0))
+    journal: list[Any] = first.take()
+    assert [(type(fact).__name__, fact.key) for fact in journal] == [
+        ("Opened", "new-1"),
+        ("Settled", "old-1"),
+    ]
+    machine = again(*journal)
+    assert machine.open(Do("new"), 0, formerly="old") == "new-1"
+    assert machine.open(Do("old"), 0) == "old-1"
+    assert heard(machine) == ["old-1"]
+    assert machine.take() == [], "it is told already"
+
+
+def test_a_step_of_a_new_name_that_is_over_is_not_told_again():
+    machine = again(Settled("new-1", "do", 0, OK, order=1))
+    machine.open(Do("new"), 0, formerly="old")
+    assert (heard(machine), machine.take()) == (["new-1"], [])
+
+
+# -- code that changed -------------------------------------------------------------------------------------
+
+
+def test_an_instance_that_comes_to_a_change_live_takes_the_new_way_and_notes_that():
+    machine = Machine()
+    done(machine, machine.open(Do("a"), 0))
+    assert heard(machine) == ["a-1"]
+    machine.take()
+    assert [machine.patched("v2", 7), machine.patched("v2", 8)] == [True, True]
+    assert machine.take() == [Settled("patched:v2", "patch", 7, Ok(), order=1)]
+    assert heard(machine) == [], "nobody hears of it"
+
+
+def test_an_instance_that_came_past_before_the_change_keeps_the_old_way():
+    machine = again(Settled("a-1", "do", 0, OK, order=1))
+    assert not machine.patched("v2", 0)
+    machine.open(Do("a"), 0)
+    assert heard(machine) == ["a-1"]
+    assert not machine.patched("v2", 0), "the answer stays"
+    assert machine.patched("v3", 0), "here it has not been before"
+
+
+def test_a_step_that_goes_on_and_was_not_asked_for_yet_keeps_the_old_way():
+    machine = again(Opened("nap-1", "sleep", 0, detail={"duration": 5}, order=1))
+    assert not machine.patched("v2", 0)
+    machine.open(Sleep("nap", 5), 0)
+    assert machine.patched("v3", 0)
+
+
+def test_a_replay_takes_the_new_way_that_is_noted_wherever_the_note_lies():
+    journal = [Settled("a-1", "do", 0, OK, order=1), Settled("patched:v2", "patch", 7, Ok(), order=1)]
+    machine = again(*journal)
+    assert machine.patched("v2", 0)
+    machine.open(Do("a"), 0)
+    assert heard(machine) == ["a-1"]
+    assert machine.take() == []
+
+
+def test_a_note_that_the_code_asks_for_no_more_does_no_harm():
+    machine = again(Settled("patched:v2", "patch", 7, Ok()))
+    assert (heard(machine), machine.replaying) == ([], False)
+
+
+def test_changes_without_end_are_refused():
+    machine = Machine()
+    for number in range(names.PATCHES):
+        machine.patched(str(number), 0)
+    with pytest.raises(TooMany, match=str(names.PATCHES)):
+        machine.patched("one more", 0)
+    assert machine.patched("1", 0)
+
+
+def test_a_way_that_is_new_is_sure_when_that_is_on_disk():
+    machine = Machine()
+    unsure = [machine.unsure]
+    machine.patched("v2", 0)
+    machine.take()
+    for durable in (0, machine.seq):
+        heard(machine, durable)
+        unsure.append(machine.unsure)
+    assert unsure == [False, True, False]
+    assert not again(Settled("patched:v2", "patch", 7, Ok())).unsure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -382,3 +382,27 @@ def test_a_restart_may_follow_a_restart():
         {"restart": True},
         {"restart": True},
     ]
+
+
+# -- changes of the code ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+def test_a_change_that_the_code_took_in_after_the_step_is_forgotten(order: int):
+    patched = Settled("patched:v2", "patch", 0, OK, order=order)
+    left: list[Any] = kept([patched, do("a-1", 1), do("b-1", 2), do("c-1", 3)], "b")
+    assert [fact.key for fact in left] == (["patched:v2", "a-1"] if order < 2 else ["a-1"])
+
+
+def test_in_an_older_journal_a_change_lies_where_it_was_written():
+    journal: list[Fact] = [
+        Settled("patched:v1", "patch", 0, OK),
+        do("a-1", 0),
+        Settled("patched:v2", "patch", 0, OK, order=1),
+    ]
+    assert kept(journal, "a") == journal[:1]
+
+
+def test_nobody_restarts_from_a_change():
+    with pytest.raises(WrongMove):
+        kept([do("a-1", 1), Settled("patched:v-2", "patch", 0, OK, order=1)], "patched:v", 2)

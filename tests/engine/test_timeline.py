@@ -276,3 +276,7 @@ def test_a_step_that_is_sensitive_says_so_whether_it_was_told_in_one_fact_or_in_
         Settled("slow-1", "do", 2_000, SEVEN, b"", 1_000, 1, 1_000),
     ]
     assert [step.config for step in timeline(journal)] == [sensitive, sensitive]
+
+
+def test_a_change_that_the_code_took_in_is_no_step():
+    assert timeline([Settled("patched:v2", "patch", 1_500, Ok(), order=1)]) == []

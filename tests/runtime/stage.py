@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests import residency
+from tests.residency import CUTTING, RESIDENT
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Held, Rested, Rolling, Told
 from wflow.engine.facts import Moved, Received, Settled
@@ -44,8 +46,9 @@ class Stage:
     """A `Home`, and the runner behind it, for one instance.
 
     ``crash_at`` are the numbers of commits (from 0) that the process dies before; after ``crash_after`` it
-    dies once the commit is kept, before anybody hears of it. ``cold`` forgets the turn whenever it rests.
-    ``linger_s`` is when what goes on is announced; never, if None. ``call`` keeps the pieces of streams.
+    dies once the commit is kept, before anybody hears of it. ``cold`` forgets the turn whenever it rests;
+    in another ``mode`` than resident it is forgotten more often (see `tests.residency`). ``linger_s`` is when
+    what goes on is announced; never, if None. ``call`` keeps the pieces of streams.
     """
 
     run: Run
@@ -53,6 +56,7 @@ class Stage:
     crash_at: Collection[int] = ()
     crash_after: Collection[int] = ()
     cold: bool = False
+    mode: str = field(default_factory=residency.mode_now)
     linger_s: float | None = None
     step_limit: int = 10_000
     journal: list[bytes] = field(default_factory=list)
@@ -241,6 +245,9 @@ class Stage:
                 self.change = None
                 self.crash()
             return
+        if self._lets_go(commit):
+            self.evict()
+            return
         self._loop.call_soon(sender.acked, commit.batch, [])
         if self.paused:
             self._record(Moved(PAUSED, now()))
@@ -250,6 +257,15 @@ class Stage:
             delay_ms = 0 if awaited else max(0, self.change.wake_at - now())
             # After the ack, which is under way already.
             self._wakes = self._loop.call_later(delay_ms / 1000, self._wake)
+
+    def _lets_go(self, commit: frames.Commit) -> bool:
+        """Whether the turn is forgotten here, and what it said is what the next one is played from."""
+        if self.mode == RESIDENT or self.change is not None or self.draining or self.pausing:
+            return False
+        if not residency.advances(facts.decode(row[-1]) for row in commit.rows):
+            return False
+        said_all = self.turn.machine.seq == len(self.journal) and not self.running
+        return said_all or self.mode == CUTTING
 
     def _keep(self, commit: frames.Commit) -> None:
         assert not isinstance(self.change, (Ended, Held)), "it is over, and appends more"
@@ -286,7 +302,7 @@ class Stage:
         if self._wakes is not None:
             self._wakes.cancel()
         self.change = None
-        if self.cold or self.turn.state is not State.RESTING:
+        if self.cold or self.mode != RESIDENT or self.turn.state is not State.RESTING:
             self.evict()
         else:
             assert self._tell(lambda: self.turn.resume(self._spec(None)))
@@ -349,8 +365,11 @@ class Played:
 
     @property
     def moves(self) -> list[str]:
-        """What became of its status."""
-        return [fact.status for fact in self.facts if isinstance(fact, Moved)]
+        """What became of its status; one that starts again and again says no more than that it runs."""
+        told = [fact.status for fact in self.facts if isinstance(fact, Moved)]
+        if self.stage.mode == RESIDENT:
+            return told
+        return [one for n, one in enumerate(told) if n == 0 or one != told[n - 1]]
 
     @property
     def told(self) -> list[str]:

@@ -23,7 +23,7 @@ from tests.stores.shop import Shop, line, new
 from wflow.engine import requests, status
 from wflow.engine.changes import Ended, Told
 from wflow.engine.facts import Logged
-from wflow.errors import WrongMove
+from wflow.errors import InstanceEnded, WrongMove
 from wflow.stores.store import Claim
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Modelled:
     parent: int | None = None
     awaited: str = ""
     follows: bool = False
+    version: str = "v1"
 
     @property
     def over(self) -> bool:
@@ -97,6 +98,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.now = 1
         self.model: dict[int, Modelled] = {}
         self.numbers = 0
+        self.moves = 1
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run(work)
@@ -272,6 +274,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
             raise AssertionError("what rolls back cannot be restarted")
         moving = self.run(work)
         one.let_go(status.QUEUED)
+        one.version = "v1"
         if cut:
             one.records -= one.said
         else:
@@ -280,6 +283,25 @@ class StoreAgainstModel(RuleBasedStateMachine):
         assert told(moving.deliveries) == self.part(one)
         one.said, one.expires_at = 0, None
         one.record()
+
+    @rule(key=instances, off=st.sampled_from([0, 0, 0, 1, -1]))
+    def migrate(self, key: int, off: int) -> None:
+        if (one := self.model.get(key)) is None:
+            return
+        self.moves += 1
+        version = f"v{self.moves}"
+        work = self.shop.store.migrate(key, version=version, seq=one.last + off, now=self.now)
+        if one.over:
+            try:
+                self.run(work)
+            except InstanceEnded:
+                return
+            raise AssertionError("what is over cannot be put on another version")
+        moving = self.run(work)
+        assert (moving is None) is (one.claim is not None or bool(off))
+        if moving is not None:
+            one.version = version
+            one.record()
 
     @rule(key=instances, type_=TYPES)
     def deliver(self, key: int, type_: str) -> None:
@@ -383,9 +405,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
     def lists_are_the_same(self) -> None:
         found = self.run(self.shop.store.find("shop", newest_first=False, limit=1000))
         assert [
-            (one.key, one.id, one.status, one.wake_at, one.expires_at, one.tags, one.parent) for one in found
+            (one.key, one.id, one.status, one.version, one.wake_at, one.expires_at, one.tags, one.parent)
+            for one in found
         ] == [
-            (one.key, one.id, one.status, one.wake_at, one.expires_at, one.tags, one.parent)
+            (one.key, one.id, one.status, one.version, one.wake_at, one.expires_at, one.tags, one.parent)
             for one in sorted(self.model.values(), key=lambda one: one.key)
         ]
         red = self.run(self.shop.store.find("shop", tag="red", limit=1000))

@@ -94,6 +94,23 @@ async def test_each_verb_leads_from_each_status_where_the_table_says(shop: Shop,
 
 
 @pytest.mark.parametrize("before", status.ALL)
+async def test_what_is_accepted_goes_with_the_resuming_of_what_is_paused_and_is_recorded(
+    shop: Shop, before: str
+):
+    key, _ = await bring(shop, before)
+    kept = await everything(shop, key)
+    if before == status.PAUSED:
+        moving = await shop.store.move(key, "resume", now=60, accepted={"charge-1": 3, "ship-1": 0})
+        assert (moving.instance.status, moving.held) == (status.QUEUED, False)
+        accepted: dict[str, object] = {"accepted": {"charge-1": 3, "ship-1": 0}}
+        assert (await shop.facts(key))[-1] == Moved(status.QUEUED, 60, detail=accepted)
+    else:
+        with pytest.raises(WrongMove):
+            await shop.store.move(key, "resume", now=60, accepted={"charge-1": 0})
+        assert await everything(shop, key) == kept
+
+
+@pytest.mark.parametrize("before", status.ALL)
 async def test_a_restart_leads_from_each_status_where_the_table_says(shop: Shop, before: str):
     key, claim = await bring(shop, before)
     kept = await everything(shop, key)
@@ -428,7 +445,7 @@ async def test_a_restart_leaves_what_it_was_created_with_and_nothing_else(shop: 
     await shop.append(claim, line("one"), line("two"), changes=[shown, ended])
     assert (await shop.get("a")).expires_at == 22
     moving = await shop.store.restart(claim.key, version="v2", seed=b"new", now=60)
-    wanted = {"version": "v2", "modified_at": 60, "started_at": None, "status": "queued"}
+    wanted = {"version": "v2", "modified_at": 60, "started_at": None, "status": "queued", "seed": b"new"}
     assert moving.instance == msgspec.structs.replace(before, **wanted)
     assert await shop.events(claim.key) == []
     (again,) = await shop.claim(now=70)

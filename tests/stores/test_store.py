@@ -107,6 +107,27 @@ async def test_a_full_queue_refuses_the_whole_call(shop: Shop, monkeypatch: pyte
     await shop.create("d")
 
 
+async def test_the_versions_are_named_that_unfinished_instances_are_on(shop: Shop):
+    async def on(version: str, *, workflow: str = "shop") -> None:
+        await shop.store.create([msgspec.structs.replace(new(version, workflow=workflow), version=version)])
+
+    assert await shop.store.versions(["shop"]) == set()
+    for number, status in ((2, "complete"), (3, "errored"), (4, "terminated")):
+        await on(f"v{number}")
+        (claim,) = await shop.claim()
+        await shop.end(claim, status)
+    for version in ("v5", "v6", "v7"):
+        await on(version)
+    rests, stays, _runs = await shop.claim()
+    await shop.rest(rests, 99)
+    await shop.hold(stays)
+    await on("v1")
+    await on("v9", workflow="mail")
+    assert await shop.store.versions(["shop"]) == {"v1", "v5", "v6", "v7"}
+    assert await shop.store.versions(["shop", "mail", "nothing"]) == {"v1", "v5", "v6", "v7", "v9"}
+    assert await shop.store.versions([]) == set()
+
+
 # -- claiming ---------------------------------------------------------------------------------------------
 
 

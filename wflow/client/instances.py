@@ -113,9 +113,19 @@ class Instances:
         """Delete up to 100; gives those that are `deleted`, and an entry in `errors` for each other one."""
         return one(self.exchange.tell("POST", self._path(workflow, "batch", "delete"), {"instances": [*ids]}))
 
-    def steer(self, workflow: str, id_: str, verb: str, *, rollback: bool = False) -> Shown:
-        """Pause, resume, cancel or terminate one, with `terminate` after the ``rollback`` of its steps."""
-        body: Shown = {"status": verb, "rollback": True} if rollback else {"status": verb}
+    def steer(
+        self, workflow: str, id_: str, verb: str, *, rollback: bool = False, accept: bool = False
+    ) -> Shown:
+        """Pause, resume, cancel or terminate one.
+
+        It is terminated after the ``rollback`` of its steps, or resumed so that it may ``accept`` code that
+        does not ask for the recorded step that it is held for.
+        """
+        body: Shown = {"status": verb}
+        if rollback:
+            body["rollback"] = True
+        if accept:
+            body["accept"] = True
         return one(self.exchange.tell("PATCH", self._path(workflow, id_, "status"), body))
 
     def restart(
@@ -132,6 +142,16 @@ class Instances:
         start = {key: value for key, value in given.items() if value is not None}
         body: Shown = {"status": "restart", "from": start} if start else {"status": "restart"}
         return one(self.exchange.tell("PATCH", self._path(workflow, id_, "status"), body))
+
+    def migrate(self, workflow: str, id_: str, *, version: str | None = None, dry_run: bool = False) -> Shown:
+        """Put one on a version, or the current one; it is `migrated` if its journal fits that.
+
+        With ``dry_run`` it is only told whether it `fits`, and why not.
+        """
+        body: Shown = {} if version is None else {"version": version}
+        if dry_run:
+            body["dry_run"] = True
+        return one(self.exchange.tell("POST", self._path(workflow, id_, "migrate"), body))
 
     def terminate_all(self, workflow: str, *, status: str | None = None) -> bool:
         """Begin to terminate all, or those in one status; False when such a job runs already."""

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from wflow.engine.outcome import Failure
+from wflow.errors import NonDeterminismError
 
 SITE_CHARS: Final = 120
 """What a site takes; a longer line is cut."""
@@ -30,6 +31,7 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
     ``cause`` is a guess, by one of the words of `CAUSES`, and ``guess`` says it in a sentence. ``recorded``
     is what the journal has there (None: it is at its end), ``requested`` what the code asks for instead
     (None: nothing, it waits for other things or has ended). ``ways`` are sentences on how to go on.
+    ``order`` is how far the code is with what is new: the order of the last such step that it asks for.
     """
 
     cause: str
@@ -37,6 +39,7 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True):
     recorded: Point | None = None
     requested: Point | None = None
     ways: list[str] = []
+    order: int = 0
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,3 +63,27 @@ CAUSES: Final = ("renamed", "reordered", "removed", "added", "kind", "arguments"
 """A step that bears another name now; two that changed places; one that is gone; one that is new; another
 kind; other arguments; a name or a way that a clock, chance or a global decides; another way otherwise.
 """
+
+
+def error(divergence: Divergence, what: str) -> NonDeterminismError:
+    """Make the error that says ``what`` is wrong, in a sentence, and below it all that is known of it."""
+    return NonDeterminismError(told(divergence, what), divergence=divergence)
+
+
+def told(divergence: Divergence, what: str) -> str:
+    """Say it for people, in lines."""
+    recorded, requested = divergence.recorded, divergence.requested
+    lines = [
+        what,
+        f"  journal: {_shown(recorded) if recorded else 'nothing more'}",
+        f"  code:    {_shown(requested) if requested else 'nothing that is new'}",
+        f"  guess:   {divergence.cause}: {divergence.guess}",
+    ]
+    if divergence.ways:
+        lines += ["  ways on:", *(f"    - {way}" for way in divergence.ways)]
+    return "\n".join(lines)
+
+
+def _shown(point: Point) -> str:
+    where = f", {point.site}" if point.site else ""
+    return f"step {point.key!r} ({point.kind}){where}"

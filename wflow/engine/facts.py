@@ -52,7 +52,8 @@ class Settled(msgspec.Struct, frozen=True, gc=False, tag=4, tag_field="fact", ar
     """The step is over. It tells all of a step that succeeded at once, so that such a step is one row.
 
     ``event`` names the Received fact whose event the step consumed; ``order`` and ``site`` are as Opened has
-    them.
+    them, but that ``site`` is told once: it is empty when there is an Opened. A ``kind`` of its own, `PATCH`,
+    says that the code took a way that is new (`ctx.patched`); that is no step, and nobody hears of it.
     """
 
     key: str
@@ -108,6 +109,9 @@ class Logged(msgspec.Struct, frozen=True, gc=False, tag=7, tag_field="fact", arr
     source: str = "workflow"
     order: int = 0
 
+
+PATCH: Final = "patch"
+"""The kind of a Settled that is no step: its key is `patched:` and the id of what was changed."""
 
 Fact = Opened | Tried | Failed | Settled | Received | Moved | Logged
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wflow.engine.events import Events
-from wflow.engine.facts import Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
+from wflow.engine.facts import PATCH, Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import Ok
 from wflow.engine.past import Past
 from wflow.engine.requests import is_request
@@ -24,7 +24,9 @@ class Folded:
     """See the module; whoever makes one takes over what it holds.
 
     ``unheard`` has the facts that the code is to hear of, ``undoable`` the orders of the steps that are to be
-    undone if it comes to that. ``restarts`` is how often the instance began anew.
+    undone if it comes to that. ``restarts`` is how often the instance began anew, ``patches`` has the keys of
+    the changes that its code took in. Steps that the code asked for up to the ``through``-th were accepted as
+    new.
     """
 
     def __init__(self, journal: Iterable[Fact]) -> None:
@@ -34,6 +36,8 @@ class Folded:
         self.events = Events()
         self.undoable: dict[str, int] = {}
         self.standstill = Standstill()
+        self.patches: dict[str, bool] = {}
+        self.through = 0
         self.value_bytes = 0
         self.logs = 0
         self.restarts = 0
@@ -50,6 +54,7 @@ class Folded:
             case Opened(key=key):
                 past = self.pasts[key] = Past(key=key, kind=fact.kind, opened_at=fact.at, digest=fact.digest)
                 past.detail, past.told, past.generation = fact.detail, 1, self.restarts
+                past.site, past.order = fact.site, fact.order
                 self._open[key] = past
                 self._note_undoable(fact)
             case Tried():
@@ -73,9 +78,13 @@ class Folded:
                 self._fold_moved(fact)
 
     def _fold_settled(self, fact: Settled) -> None:
+        if fact.kind == PATCH:
+            self.patches[fact.key] = True
+            return
         past = self._open.pop(fact.key, None)
         if past is None:
             past = Past(key=fact.key, kind=fact.kind, opened_at=fact.opened_at, digest=fact.digest)
+            past.site, past.order = fact.site, fact.order
             self.pasts[fact.key] = past
         past.outcome, past.attempt = fact.outcome, fact.attempt
         self._note_undoable(fact)
@@ -91,12 +100,22 @@ class Folded:
             if not self.rolling_back:
                 self.unheard.record(fact)
             self.rolling_back = True
-        elif fact.status == QUEUED and fact.detail.get("restart"):
-            self.restarts += 1
+        elif fact.status == QUEUED and fact.detail:
+            self._fold_begun_anew(fact.detail)
         still_ms = self.standstill.moved(fact)
         if still_ms:
             for past in self._open.values():
                 past.shift(still_ms)
+
+    def _fold_begun_anew(self, detail: dict[str, Any]) -> None:
+        """Note that it was restarted, or resumed with what was accepted of what is recorded so far."""
+        if detail.get("restart"):
+            self.restarts += 1
+        if accepted := detail.get("accepted"):
+            self.through = max(self.through, *accepted.values())
+            for key, past in self.pasts.items():
+                past.accepted = past.accepted or key in accepted
+                past.late = True
 
     def _note_undoable(self, fact: Opened | Settled) -> None:
         if fact.detail and fact.detail.get("rollback"):

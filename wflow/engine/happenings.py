@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wflow.engine import names, status, values
-from wflow.engine.facts import Fact, Failed, Moved, Opened, Settled, Tried
+from wflow.engine.facts import PATCH, Fact, Failed, Moved, Opened, Settled, Tried
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Err
 from wflow.engine.retry import DEFAULT
 from wflow.engine.steps.do import REDACTED, described
@@ -138,7 +138,7 @@ class Happenings:
                     self._attempt_completed(step, fact.at)
                 else:
                     self._attempt_errored(step, fact.failure, fact.at, fact.retry_at)
-            case Settled():
+            case Settled() if fact.kind != PATCH:
                 self._settled(fact)
             case Moved():
                 self._moved(fact)
@@ -217,6 +217,8 @@ class Happenings:
     def _moved(self, fact: Moved) -> None:
         told, at = self.told, fact.at
         more: dict[str, Any] = {}
+        if "version" in fact.detail and fact.status != status.QUEUED:
+            return  # it goes on in another version, and its status is what it was
         match fact.status:
             case status.QUEUED if is_restart(fact):
                 told.started = told.rolling = False

@@ -22,29 +22,30 @@ race among steps, timers and events has the same winner for ever.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from wflow.engine import names, status
 from wflow.engine.decisions import Decision, Park, Settle
-from wflow.engine.facts import Failed, Logged, Moved, Received, Settled, Tried
+from wflow.engine.facts import PATCH, Failed, Logged, Moved, Received, Settled, Tried
 from wflow.engine.folded import WORKFLOW, Folded
+from wflow.engine.hearing import Hearing
 from wflow.engine.outcome import FULL, INTERRUPTED, Err, Ok, Outcome
 from wflow.engine.past import Past
-from wflow.engine.requests import is_request
-from wflow.engine.seen import Asked, News, Seen, Undo
+from wflow.engine.requests import is_request, placed
 from wflow.engine.steps.do import Do
 from wflow.engine.steps.rollback import Rollback
 from wflow.engine.visits import Visits
 from wflow.engine.waits import Waits
-from wflow.errors import NonDeterminismError
+from wflow.errors import TooMany
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wflow.engine.facts import Fact
     from wflow.engine.outcome import Failure
+    from wflow.engine.seen import News
     from wflow.engine.steps import Step
 
 
@@ -76,15 +77,17 @@ class Machine:
         self._pasts = folded.pasts
         self._steps: dict[str, Step] = {}
         self._undecided: dict[str, None] = {}
+        self._patches = folded.patches
+        self._patched_at = self._durable = 0
         self._unheard = folded.unheard
         self._events = folded.events
+        self._hearing = Hearing(folded, self._steps)
         self._waits = Waits(self._events, self._pasts, self._steps)
         self._facts: list[Fact] = []
         self._unplaced = False
         self._seq = seq
         self._logs_recorded = folded.logs
         self._logs_seen = 0
-        self._recorded = list(self._pasts)
 
     @property
     def seq(self) -> int:
@@ -109,31 +112,46 @@ class Machine:
     @property
     def awaiting(self) -> bool:
         """Whether there is a fact, durable or not, that the code is to hear of."""
-        return bool(self._unheard)
+        return self._hearing.awaiting
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the code goes a way that another replay might not: that it is new there is not on disk."""
+        return self._patched_at > self._durable
 
     @property
     def asked(self) -> bool:
         """Whether a request has come in that the code is yet to hear of; until then nothing should begin."""
         return self._unheard.asked > 0
 
-    def open(self, step: Step, now: int, digest: bytes = b"") -> str:
-        """Note that the code asks for ``step`` and give its key, ``name-n``.
+    def open(
+        self, step: Step, now: int, digest: bytes = b"", *, site: str = "", formerly: str | None = None
+    ) -> str:
+        """Note that the code asks for ``step`` at a ``site`` of its own and give the key, ``name-n``.
 
-        What the journal tells of how it is to be made holds. Raises NonDeterminismError when the journal has
-        another kind of step, or other arguments, under that key, and TooMany over the limit of steps.
+        What the journal tells of how it is to be made holds. A step that was called ``formerly`` something
+        else is that one if the journal has it so. Raises NonDeterminismError when the journal has another
+        kind of step, or other arguments, under that key, and TooMany over the limit of steps.
         """
+        if formerly is not None and self.upcoming(step.name, formerly) != self.upcoming(step.name):
+            known: Any = step
+            step, formerly = replace(known, name=formerly), None
         key = self._visits.add(step)
         past = self._pasts.get(key)
         if past is None:
             past = self._pasts[key] = Past(key, step.kind, now, digest)
             past.generation = self._restarts
         else:
-            past.compare(step.kind, digest)
+            past.compare(step.kind, digest, site)
             if past.told:
                 step = step.recorded(past.detail)
-        past.order = self._visits.order
+            if past.late:
+                self._hearing.want(key)
+        past.order, past.site = self._visits.order, site
         past.asked = True
         self._steps[key] = step
+        if formerly is not None and not past.settled:
+            self._tell_opened(past)  # lest a later step of the old name is taken for this one
         if not past.settled:
             self._undecided[key] = None
             if step.awaits is not None:
@@ -152,7 +170,7 @@ class Machine:
             return
         step = self._steps.pop(key)
         if past.settled:
-            self._unheard.close(key)
+            self._hearing.close(key)
             if past.event is not None:
                 self._events.give_back(past.event.event)
                 self._undecided |= dict.fromkeys(self._waits.awaiting(past.event.type))
@@ -242,9 +260,31 @@ class Machine:
             self._append(moved)
             self._unheard.add(moved, self.seq)
 
-    def upcoming(self, name: str) -> str:
-        """Give the key that the next step of a name will have."""
-        return self._visits.upcoming(name)
+    def upcoming(self, name: str, formerly: str | None = None) -> str:
+        """Give the key that the next step of a name will have, which may be the one it had formerly."""
+        key = self._visits.upcoming(name)
+        if formerly is not None and (past := self._pasts.get(old := self._visits.upcoming(formerly))):
+            # If both are recorded, the one that was asked for first is meant: the name may have changed in
+            # between, or there is another step by now that bears the old one.
+            known = self._pasts.get(key)
+            return old if known is None or past.order < known.order else key
+        return key
+
+    def patched(self, id_: str, now: int) -> bool:
+        """Tell whether the code takes a way that is new: as the journal says, or if it ends before this.
+
+        The answer is the same for the instance's life. Raises TooMany.
+        """
+        key = names.PATCHED + id_
+        known = self._patches.get(key)
+        if known is None:
+            if len(self._patches) >= names.PATCHES:
+                raise TooMany(f"an instance takes in {names.PATCHES} changes (ctx.patched) at the most")
+            known = self._patches[key] = not self._hearing.behind
+            if known:
+                self._append(Settled(key, PATCH, now, Ok(), order=self.order))
+                self._patched_at = self.seq
+        return known
 
     def step(self, key: str) -> Step:
         """Give a step that is open, with the settings that hold for it."""
@@ -303,7 +343,7 @@ class Machine:
         self._seq += len(facts)
         if self._unplaced:
             self._unplaced = False
-            return [self._placed(fact) for fact in facts]
+            return [placed(fact, self.order) for fact in facts]
         return facts
 
     def discard(self) -> None:
@@ -316,26 +356,14 @@ class Machine:
         Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of
         a step that the code has not asked for, or when a recorded step is not asked for by the journal's end.
         """
-        fact = self._unheard.next(durable)
-        if fact is None:
-            if self._recorded and not self.replaying:
-                self._expect_all_asked()
-            return None
-        if isinstance(fact, Settled):
-            return self._see(fact)
-        return Asked(fact.type, fact.at) if isinstance(fact, Received) else Undo(fact.at, fact.failure)
+        self._durable = durable
+        return self._hearing.next(durable)
 
     def _append(self, fact: Fact) -> None:
         if self.ended:
             message = f"an instance that ended appends nothing, not even {fact}"
             raise AssertionError(message)
         self._facts.append(fact)
-
-    def _placed(self, fact: Fact) -> Fact:
-        """Note in a request how far the code is that will hear of it."""
-        if isinstance(fact, Received) and is_request(fact.type):
-            return replace(fact, order=self.order)
-        return fact
 
     def _cut_off(self, past: Past, step: Step, now: int) -> None:
         """Judge an attempt that was never heard of again; it counts only if somebody is to blame."""
@@ -370,24 +398,3 @@ class Machine:
         if not past.told:
             past.told = 1
             self._append(past.opening(self._steps[past.key].describe()))
-
-    def _see(self, settled: Settled) -> Seen:
-        key = settled.key
-        past = self._pasts.get(key)
-        if past is None or not past.asked:
-            raise NonDeterminismError(
-                f"the journal goes on with step {key!r} ({settled.kind}), "
-                "which the code does not ask for here"
-            )
-        del self._pasts[key], self._steps[key]
-        event = None if settled.event is None else self._events.seen(settled.event)
-        return Seen(key, settled.outcome, settled.at, event)
-
-    def _expect_all_asked(self) -> None:
-        recorded, self._recorded = self._recorded, []
-        for key in recorded:
-            past = self._pasts.get(key)
-            if past is not None and not past.asked:
-                raise NonDeterminismError(
-                    f"the journal has step {key!r} ({past.kind}) under way, which the code never asks for"
-                )

@@ -57,6 +57,10 @@ NESTING: Final = 100
 
 ROLLBACK: Final = "rollback:"
 """What the keys of rollbacks begin with, and hence no name of a step may."""
+PATCHED: Final = "patched:"
+"""What the keys begin with by which a journal notes changes of the code; the rest is the id of the change."""
+PATCHES: Final = 1_000
+"""Changes that one instance takes in."""
 
 _WORKFLOW = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{WORKFLOW_NAME_CHARS - 1}}}")
 _INSTANCE = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9_-]{{0,{INSTANCE_ID_CHARS - 1}}}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from wflow.engine import causes
 from wflow.engine.facts import Opened, Received, Settled
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Failure, Outcome
-from wflow.errors import NonDeterminismError
 
 
 class Past(msgspec.Struct, gc=False):
@@ -43,6 +43,12 @@ class Past(msgspec.Struct, gc=False):
     event: Received | None = None
     told: int = 0
     """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
+    site: str = ""
+    """Where the code asks for it, or did when it was recorded."""
+    accepted: bool = False
+    """What is recorded of it was accepted, though the code did not ask for it, or not like that."""
+    late: bool = False
+    """It was recorded before something was accepted, so the code may come to ask for it later than it did."""
     asked: bool = False
     """The code at hand has asked for it."""
     outcome: Outcome | None = None
@@ -53,16 +59,12 @@ class Past(msgspec.Struct, gc=False):
         """Whether it has ended."""
         return self.outcome is not None
 
-    def compare(self, kind: str, digest: bytes) -> None:
+    def compare(self, kind: str, digest: bytes, site: str) -> None:
         """Raise NonDeterminismError when the code asks for another kind of step, or with other arguments."""
         if self.kind != kind:
-            raise NonDeterminismError(
-                f"step {self.key!r} is recorded as {self.kind}, and the code asks for {kind}"
-            )
-        if self.digest and digest and self.digest != digest:
-            raise NonDeterminismError(
-                f"step {self.key!r} is called with other arguments than the recorded ones"
-            )
+            raise causes.other_kind(self, kind, site)
+        if self.digest and digest and self.digest != digest and not self.accepted:
+            raise causes.other_arguments(self, site)
 
     def fail(self, failure: Failure, at: int, delay_ms: int | None = None) -> None:
         """Note that the last attempt failed; that a poll goes on is no failure, and begins the count anew."""
@@ -84,7 +86,7 @@ class Past(msgspec.Struct, gc=False):
 
     def opening(self, detail: dict[str, object]) -> Opened:
         """Tell that it opened."""
-        return Opened(self.key, self.kind, self.opened_at, self.digest, detail, self.order)
+        return Opened(self.key, self.kind, self.opened_at, self.digest, detail, self.order, self.site)
 
     def settling(self, outcome: Outcome, at: int, detail: dict[str, object]) -> Settled:
         """Tell how it ended, and of its last attempt."""
@@ -101,4 +103,5 @@ class Past(msgspec.Struct, gc=False):
             event,
             detail,
             self.order,
+            "" if self.told else self.site,
         )

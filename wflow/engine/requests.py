@@ -6,7 +6,14 @@ replay meets it at the same place. Its type begins with a dot, which no type tha
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from wflow.engine.facts import Received
+
+if TYPE_CHECKING:
+    from wflow.engine.facts import Fact
 
 OURS: Final = "."
 """What the types begin with that no one can send."""
@@ -21,3 +28,10 @@ CHILD: Final = ".child-"
 def is_request(type_: str) -> bool:
     """Tell whether an event wakes an instance whatever it waits for."""
     return type_ in (CANCEL, ROLL_BACK)
+
+
+def placed(fact: Fact, order: int) -> Fact:
+    """Note in a request how far the code is that will hear of it; any other fact stays as it is."""
+    if isinstance(fact, Received) and is_request(fact.type):
+        return replace(fact, order=order)
+    return fact

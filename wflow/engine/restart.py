@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wflow.engine.facts import Failed, Logged, Opened, Received, Settled, Tried
+from wflow.engine.facts import PATCH, Failed, Logged, Opened, Received, Settled, Tried
 from wflow.engine.folded import WORKFLOW
 from wflow.engine.requests import CANCEL, CHILD
 from wflow.engine.status import ROLLING_BACK
@@ -24,8 +24,9 @@ def cut(
 
     What goes is the ``count``-th visit of the step ``name`` (of a ``kind``, if one is given; a poll is a
     ``do``, too), every step that the code asked for after it, all rollbacks, what the code logged after it,
-    and the events that no step that stays has consumed. What ended children told stays, as they tell it
-    once; and so does a request to cancel that the code heard before it came to that step.
+    the changes that it took in there (`ctx.patched`), and the events that no step that stays has consumed.
+    What ended children told stays, as they tell it once; and so does a request to cancel that the code heard
+    before it came to that step.
 
     It raises WrongMove when there is no such step.
     """
@@ -53,7 +54,9 @@ class _Places:
     """Where in the order of what the code asked for each step is, and each fact that has a place there."""
 
     def __init__(self, journal: Sequence[tuple[int, Fact]]) -> None:
-        opened = [(seq, fact) for seq, fact in journal if isinstance(fact, (Opened, Settled))]
+        opened = [
+            (seq, fact) for seq, fact in journal if isinstance(fact, (Opened, Settled)) and fact.kind != PATCH
+        ]
         # In older journals, or older parts of one, facts have no order: there it is the journal's own.
         self._ordered = all(fact.order for _, fact in opened)
         self.steps: dict[str, int] = {}
@@ -67,8 +70,8 @@ class _Places:
         return None if key.startswith(PREFIX) else self.steps.get(key)
 
     def of(self, seq: int, fact: Fact) -> int:
-        """Give the place of a line or a request: it came after so many steps."""
-        return fact.order if self._ordered and isinstance(fact, (Logged, Received)) else seq
+        """Give the place of a line, a request or a change of the code: it came after so many steps."""
+        return fact.order if self._ordered and isinstance(fact, (Logged, Received, Settled)) else seq
 
 
 def _is_of(found: str, kind: str | None) -> bool:
@@ -77,6 +80,8 @@ def _is_of(found: str, kind: str | None) -> bool:
 
 def _goes(fact: Fact, gone: set[str], consumed: set[int | None], *, later: bool) -> bool:
     match fact:
+        case Settled(kind=kind) if kind == PATCH:
+            return later
         case Opened(key=key) | Tried(key=key) | Failed(key=key) | Settled(key=key):
             return key in gone
         case Received(type=type_) if type_ == CANCEL:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from wflow.engine.facts import Fact, Failed, Moved, Opened, Received, Settled, Tried
+from wflow.engine.facts import PATCH, Fact, Failed, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Err, Failure, Ok
 from wflow.engine.standstill import Standstill
 
@@ -75,6 +75,8 @@ def timeline(journal: Iterable[Fact]) -> list[StepShown]:
                 steps[key].begin(fact.attempt, fact.at)
             case Failed(key=key):
                 steps[key].fail(fact)
+            case Settled(kind=kind) if kind == PATCH:
+                pass  # no step
             case Settled(key=key):
                 underway.pop(key, None)
                 if key not in steps:

@@ -6,7 +6,10 @@ import contextlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from wflow.engine import names, restart, status, values
+import msgspec
+
+from wflow.engine import facts, names, restart, status, values
+from wflow.engine.divergence import Divergence
 from wflow.engine.requests import CANCEL, ROLL_BACK
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, WrongMove
 from wflow.runtime import clock
@@ -28,7 +31,11 @@ SEED_BYTES: Final = 16
 """What an instance's chance comes from."""
 
 _REQUESTS: Final = {"cancel": CANCEL, "rollBack": ROLL_BACK}
-_VERBS: Final = ("pause", "resume", "terminate", *_REQUESTS)
+_ACCEPT: Final = "accept"
+_BINDING: Final = "binding"
+_VERBS: Final = ("pause", "resume", _ACCEPT, "terminate", *_REQUESTS)
+_PAGE: Final = 200
+"""Facts of a journal read at once: each may hold a value of a MiB."""
 _OVER: Final = "(instance.cannot_terminate) Cannot terminate instance since its on a finite state"
 
 
@@ -59,12 +66,14 @@ class Instances:
 
     async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
         """Create instances, and have them run as there are slots."""
-        registered = self._registry.declared(workflow)
-        new = [_new(registered, one, self.now(), trigger) for one in wanted]
+        # A version that the live one has replaced goes on with all that it has, a retired workflow too.
+        find = self._registry.workflow if trigger == _BINDING else self._registry.declared
+        registered = find(workflow)
+        new = [self._pinned(registered, _new(registered, one, self.now(), trigger)) for one in wanted]
         keys = await self._store.create(new)
         self._wake(workflow)
         return [
-            Made(id=one.id, created=key is not None, version=registered.version)
+            Made(id=one.id, created=key is not None, version=one.version)
             for one, key in zip(new, keys, strict=True)
         ]
 
@@ -91,6 +100,8 @@ class Instances:
         instance = await self.get(workflow, id_)
         if verb in _REQUESTS:
             return await self._ask(instance, _REQUESTS[verb])
+        if verb == _ACCEPT:
+            return await self._accept(instance)
         try:
             return self._moved(await self._store.move(instance.key, verb, now=self.now()))
         except WrongMove:
@@ -103,7 +114,7 @@ class Instances:
         instance = await self.get(workflow, id_)
         moving = await self._store.restart(
             instance.key,
-            version=self._registry.workflow(workflow).version,
+            version=self._registry.version_of(self._registry.workflow(workflow), instance.id),
             seed=secrets.token_bytes(SEED_BYTES),
             now=self.now(),
             cut=None if start is None else restart.cut(start.name, start.count, start.type),
@@ -126,6 +137,11 @@ class Instances:
         """Wait for records."""
         return await self._feed.changed(after)
 
+    def _pinned(self, registered: Registered, new: New) -> New:
+        """Choose the version on which an instance runs to its end."""
+        version = self._registry.version_of(registered, new.id)
+        return new if version == new.version else msgspec.structs.replace(new, version=version)
+
     async def _ask(self, instance: Instance, request: str) -> Instance:
         """Put a request into an instance's inbox; one that has not begun is terminated at once instead."""
         # Until that is clear it must not begin.
@@ -139,6 +155,37 @@ class Instances:
             raise InstanceEnded(_OVER) from None
         self._deliver([delivery])
         return await self.get(instance.workflow, instance.id)
+
+    async def _accept(self, instance: Instance) -> Instance:
+        """Resume an instance with what is recorded of the step that it is held for set aside."""
+        divergence = await self._divergence(instance)
+        if divergence is None or divergence.recorded is None:
+            raise WrongMove(
+                f"(instance.cannot_accept) instance {instance.id!r} is not held for a contradiction between "
+                "its code and its journal",
+                hint="without `accept`, `resume` lets an instance go on that is paused",
+            )
+        key, kind = divergence.recorded.key, divergence.recorded.kind
+        if divergence.cause == "kind":
+            name, _, visit = key.rpartition("-")
+            raise WrongMove(
+                f"(instance.cannot_accept) step {key!r} is recorded as {kind}, and stays that",
+                hint=f"mend the code, or restart with --from-step-name {name!r} --from-step-count {visit}",
+            )
+        accepted = {key: divergence.order}
+        return self._moved(await self._store.move(instance.key, "resume", now=self.now(), accepted=accepted))
+
+    async def _divergence(self, instance: Instance) -> Divergence | None:
+        """Read what an instance is held for, off the last record of its status."""
+        if instance.status != status.PAUSED:
+            return None
+        seq, last = 0, None
+        while records := await self._store.journal(instance.key, after=seq, limit=_PAGE):
+            last = next((record for record in reversed(records) if record.tag == facts.MOVED), last)
+            seq = records[-1].seq or 0
+        moved = None if last is None else facts.decode(last.body)
+        told = moved.detail.get("divergence") if isinstance(moved, facts.Moved) else None
+        return None if told is None else msgspec.convert(told, Divergence)
 
     def _moved(self, moving: Moving) -> Instance:
         """Tell whoever has an instance that it was moved."""

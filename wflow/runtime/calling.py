@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,7 @@ from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, MismatchError, WorkflowTimeoutError
 from wflow.runtime import moments
 from wflow.runtime import settings as reading
+from wflow.runtime import site as sites
 from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body, here
 from wflow.runtime.env import FINAL
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import timedelta
 
+    from wflow.engine.steps import Step
+
+    class Upcoming(Protocol):
+        """Gives the key that the next step of a name will have."""
+
+        def __call__(self, name: str, formerly: str | None) -> str:
+            """Give it."""
+            ...
+
 
 CANCELLING: Final = Retry(limit=2, delay_ms=1 * names.SECOND_MS, backoff="constant")
 """How often a child is asked to cancel when a call is given up; it is asked again when the parent ends."""
@@ -51,7 +61,7 @@ _outcomes: msgspec.msgpack.Decoder[Outcome] = msgspec.msgpack.Decoder(Outcome)
 
 def called(
     turn: Owner,
-    upcoming: Callable[[str], str],
+    upcoming: Upcoming,
     binding: WorkflowBinding,
     params: object = NOTHING,
     *,
@@ -61,10 +71,11 @@ def called(
     cancel_with_parent: bool = True,
     retries: Mapping[str, object] | None = None,
     returns: object = None,
+    formerly: str | None = None,
 ) -> Coroutine[Any, Any, Any]:
     """Give the coroutine that calls a workflow; see `Context.call`. Raises InvalidInput for what cannot be.
 
-    ``upcoming`` gives the key that the next step of a name will have.
+    ``upcoming`` gives the key that the next step of a name will have, which may be one it had formerly.
     """
     if not isinstance(binding, WorkflowBinding):
         raise InvalidInput(
@@ -92,6 +103,8 @@ def called(
         timeout_ms=names.WAIT_MS_MAX if timeout is None else moments.pause(name, "timeout", timeout),
         settings=reading.settings(name, {} if retries is None else {"retries": retries}),
         returns=None if returns is None else returned(name, called, returns),
+        site=sites.here(),
+        formerly=reading.former(name, formerly),
     )
     return call.result(upcoming)
 
@@ -109,15 +122,17 @@ class _Call:
     timeout_ms: int
     settings: Settings
     returns: object
+    site: str
+    formerly: str | None
 
-    async def result(self, upcoming: Callable[[str], str]) -> Any:
+    async def result(self, upcoming: Upcoming) -> Any:
         """Create the child, wait for its end, and give what it gave or raise what it raised."""
-        key = upcoming(self.name)
+        key = upcoming(self.name, self.formerly)
         child: Any = None
         try:
             child = await self._created()
             wait = WaitForEvent(_waiting(self.name), child["awaited"], self.timeout_ms)
-            ended: Any = await self.turn.step(wait)
+            ended: Any = await self._step(wait, former=_waiting)
         except (asyncio.CancelledError, WorkflowTimeoutError):
             if self.follows:
                 await self._let_go(key, None if child is None else child["id"])
@@ -135,7 +150,7 @@ class _Call:
 
         body = Body(create, final=FINAL, delay=self.settings.delay)
         digest = values.digest_of((self.params, self.id))
-        return self.turn.step(self.settings.step(self.name), body, digest)
+        return self._step(self.settings.step(self.name), body, digest)
 
     async def _let_go(self, key: str, child: str | None) -> None:
         """Ask the child to cancel; without its id, the one that the step ``key`` may have created."""
@@ -149,7 +164,19 @@ class _Call:
 
         # Its failure must not take the place of what ends the call; and the parent's end asks once more.
         with suppress(Exception):
-            await self.turn.step(Do(f"{self.name} cancel", CANCELLING), Body(cancel))
+            await self._step(Do(_cancelling(self.name), CANCELLING), Body(cancel), former=_cancelling)
+
+    def _step(
+        self,
+        step: Step,
+        body: Body | None = None,
+        digest: bytes = b"",
+        *,
+        former: Callable[[str], str] = str,
+    ) -> Coroutine[Any, Any, object]:
+        """Do a step of the call; ``former`` makes the name that it had of the one that the call had."""
+        formerly = None if self.formerly is None else former(self.formerly)
+        return self.turn.step(step, body, digest, site=self.site, formerly=formerly)
 
     def _read(self, child: str, payload: bytes) -> Any:
         outcome = _outcomes.decode(payload)
@@ -175,6 +202,10 @@ class _Call:
 
 def _waiting(name: str) -> str:
     return f"{name} result"
+
+
+def _cancelling(name: str) -> str:
+    return f"{name} cancel"
 
 
 def _key(step: str | None = None) -> str:

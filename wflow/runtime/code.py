@@ -11,6 +11,7 @@ from wflow.engine.facts import Logged
 from wflow.engine.outcome import Err, Ok
 from wflow.engine.steps.sleep import Sleep
 from wflow.errors import NonDeterminismError, NonRetryableError, TooMany
+from wflow.runtime import site as sites
 from wflow.runtime.clock import now
 from wflow.runtime.failures import error_of
 from wflow.runtime.home import OVER, PLAYING, State
@@ -68,10 +69,14 @@ class Code:
         body: Body | None = None,
         digest: bytes = b"",
         undoing: Undoing | None = None,
-    ) -> Coroutine[Any, Any, object]:
+        *,
+        site: str | None = None,
+        formerly: str | None = None,
+    ) -> Coroutine[Any, Any, Any]:
         """Do one step: give its value, or raise its error, when its outcome is on disk.
 
-        ``undoing`` is its rollback. Raises NonRetryableError at once when the code at hand is not this one.
+        ``undoing`` is its rollback, ``site`` where it is asked for if that is not on the stack, ``formerly``
+        what it was called. Raises NonRetryableError at once when the code at hand is not this one.
         """
         # Code that was evicted and is being collected runs on no loop at all; it may not be told no for ever.
         if not self.here() and (self.state is not OVER or self.loop.may_refuse()):
@@ -79,7 +84,8 @@ class Code:
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
             )
-        return self._step(step, body, digest, undoing)
+        site = sites.here() if site is None else site
+        return self._step(step, body, digest, undoing, site=site, formerly=formerly)
 
     def here(self) -> bool:
         """Tell whether the code at hand runs on this loop; a step's function does not."""
@@ -90,12 +96,21 @@ class Code:
         if self.state is not PLAYING:
             return lambda: None
         try:
-            key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now())
+            key = self.machine.open(Sleep(TIMER_NAME, delay_ms), now(), site=sites.here())
         except NonDeterminismError as diverged:
             self.diverged = diverged
             return lambda: None
         self._bells[key] = ring
         return lambda: self._forget(key)
+
+    def patched(self, id_: str) -> bool:
+        """Tell whether the code takes a way that is new; raises NonRetryableError inside a step."""
+        if not self.here():
+            raise NonRetryableError(
+                f"ctx.patched({id_!r}) is asked inside a step, or outside `run`; "
+                "ask it in `run`, and give the step what it needs to know"
+            )
+        return self.state is PLAYING and self.machine.patched(id_, now())
 
     def log(self, level: str, message: str, detail: dict[str, object]) -> None:
         """Append a log line, once however often the code replays."""
@@ -137,12 +152,21 @@ class Code:
         if self.state is PLAYING:
             self._commit()
 
-    async def _step(self, step: Step, body: Body | None, digest: bytes, undoing: Undoing | None) -> object:
+    async def _step(
+        self,
+        step: Step,
+        body: Body | None,
+        digest: bytes,
+        undoing: Undoing | None,
+        *,
+        site: str,
+        formerly: str | None,
+    ) -> object:
         if self.state is not PLAYING:
             return await self.loop.farewell()
         future: asyncio.Future[Any] = self.loop.create_future()
         try:
-            key = self.machine.open(step, now(), digest)
+            key = self.machine.open(step, now(), digest, site=site, formerly=formerly)
         except NonDeterminismError as diverged:
             self.diverged = diverged
             return await future
@@ -195,6 +219,7 @@ class Code:
         kept = {*keep}
         for key in [*self._futures, *self._bells]:
             if key not in kept:
+                self.undoings.given_up(key, self.machine)
                 self.machine.close(key)
                 self._steps.forget(key)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from math import inf
-from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from wflow.engine import names, values
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InvalidInput
-from wflow.runtime import event, moments
+from wflow.runtime import event, moments, telling
 from wflow.runtime import settings as reading
+from wflow.runtime import site as sites
 from wflow.runtime.annotations import returned
 from wflow.runtime.attempt import Body
 from wflow.runtime.calling import NOTHING, called
@@ -25,7 +23,7 @@ from wflow.runtime.step_context import wants_context
 from wflow.wire import wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from typing import Unpack
     from uuid import UUID
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from wflow.runtime.settings import Options, Settings
 
 T = TypeVar("T")
-LEVELS: Final = ("debug", "info", "warn", "error")
 _NOTHING: Final[Any] = object()
 
 
@@ -143,8 +140,8 @@ class Context:
         if depends is not None or concurrent:
             raise InvalidInput(f"step {name!r}: depends and concurrent are for a decorated step")
         read = reading.settings(name, options)
-        takes_context = wants_context(function, len(arguments))
-        return self._begin(name, function, arguments, read, takes_context=takes_context, returns=returns)
+        takes, site = wants_context(function, len(arguments)), sites.here()
+        return self._begin(name, function, arguments, read, takes_context=takes, returns=returns, site=site)
 
     def _begin(
         self,
@@ -154,18 +151,31 @@ class Context:
         settings: Settings,
         *,
         takes_context: bool,
-        returns: object = None,
+        returns: object,
+        site: str,
     ) -> Coroutine[Any, Any, Any]:
         digest = values.digest_of(tuple(arguments)) if arguments else b""
         type_ = returned(name, function, returns)
         body = Body(function, arguments, takes_context=takes_context, returns=type_, delay=settings.delay)
-        return self._code.step(settings.step(name), body, digest, settings.undoing(type_))
+        return self._code.step(
+            settings.step(name),
+            body,
+            digest,
+            settings.undoing(type_),
+            site=site,
+            formerly=settings.formerly,
+        )
 
-    async def sleep(self, name: str, duration: float | str | timedelta) -> None:
+    def sleep(
+        self, name: str, duration: float | str | timedelta, *, formerly: str | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Sleep durably: milliseconds, "10 seconds" or a timedelta; 365 days at most."""
-        await self._code.step(Sleep(names.step_name(name), moments.span(name, duration)))
+        sleep = Sleep(names.step_name(name), moments.span(name, duration))
+        return self._code.step(sleep, formerly=reading.former(name, formerly))
 
-    async def sleep_until(self, name: str, moment: datetime | float) -> None:
+    def sleep_until(
+        self, name: str, moment: datetime | float, *, formerly: str | None = None
+    ) -> Coroutine[Any, Any, None]:
         """Sleep until a datetime (a naive one is local time) or milliseconds since 1970.
 
         A past one is over at once. Raises InvalidInput for one that is more than 365 days ahead.
@@ -173,26 +183,39 @@ class Context:
         until = moments.instant(names.step_name(name), moment)
         if until - self._code.loop.now * 1000 > names.WAIT_MS_MAX:
             raise InvalidInput(f"step {name!r}: {names.shown(moment)} is more than 365 days ahead")
-        await self._code.step(Sleep(name, until=until))
+        return self._code.step(Sleep(name, until=until), formerly=reading.former(name, formerly))
 
     @overload
-    async def wait_for_event(
-        self, name: str, type: str, timeout: float | str | timedelta = ..., *, returns: type[T]
-    ) -> Event[T]: ...
+    def wait_for_event(
+        self,
+        name: str,
+        type: str,
+        timeout: float | str | timedelta = ...,
+        *,
+        returns: type[T],
+        formerly: str | None = None,
+    ) -> Coroutine[Any, Any, Event[T]]: ...
 
     @overload
-    async def wait_for_event(
-        self, name: str, type: str, timeout: float | str | timedelta = ..., *, returns: object = None
-    ) -> Event: ...
+    def wait_for_event(
+        self,
+        name: str,
+        type: str,
+        timeout: float | str | timedelta = ...,
+        *,
+        returns: object = None,
+        formerly: str | None = None,
+    ) -> Coroutine[Any, Any, Event]: ...
 
-    async def wait_for_event(
+    def wait_for_event(
         self,
         name: str,
         type: str,
         timeout: float | str | timedelta = names.EVENT_WAIT_MS,
         *,
         returns: object = None,
-    ) -> Event[Any]:
+        formerly: str | None = None,
+    ) -> Coroutine[Any, Any, Event[Any]]:
         """Wait for an event of a type and give it: ``payload``, ``timestamp``, ``type``.
 
         Events that came before the wait are kept, first in, first out. The payload comes as the type
@@ -201,8 +224,9 @@ class Context:
         """
         names.step_name(name)
         timeout_ms = moments.pause(name, "timeout", timeout)
-        got: Any = await self._code.step(WaitForEvent(name, names.event_type(type), timeout_ms))
-        return event.fitted(got, returns, name)
+        wait = WaitForEvent(name, names.event_type(type), timeout_ms)
+        got = self._code.step(wait, formerly=reading.former(name, formerly))
+        return got if returns is None else event.awaited(got, returns, name)
 
     def map(
         self,
@@ -226,17 +250,18 @@ class Context:
         failures alone do not end it unless that has become impossible. Raises InvalidInput for what cannot
         be.
         """
+        site = sites.here()
 
         def begin(step: str, called: Callable[..., object], item: object) -> Coroutine[Any, Any, Any]:
             read = reading.settings(step, options)
-            takes_context = wants_context(called, 1)
-            return self._begin(step, called, (item,), read, takes_context=takes_context, returns=returns)
+            takes = wants_context(called, 1)
+            return self._begin(step, called, (item,), read, takes_context=takes, returns=returns, site=site)
 
         return mapped(
             function,
             items,
             begin,
-            self._code.machine.upcoming,
+            partial(self._code.machine.upcoming, formerly=options.get("formerly")),
             name=name,
             concurrency=concurrency,
             min_successful=min_successful,
@@ -252,6 +277,7 @@ class Context:
         timeout: float | str | timedelta = names.EVENT_WAIT_MS,
         retries: Mapping[str, object] | None = None,
         returns: object = None,
+        formerly: str | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Call ``check(*arguments)`` now and then ``every`` so often until it gives something, and give that.
 
@@ -268,6 +294,7 @@ class Context:
             timeout=timeout,
             retries=retries,
             returns=returns,
+            formerly=formerly,
         )
 
     def call(
@@ -281,6 +308,7 @@ class Context:
         cancel_with_parent: bool = True,
         retries: Mapping[str, object] | None = None,
         returns: object = None,
+        formerly: str | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Start an instance of another workflow (``self.env.OTHER``), wait for its end, and give its output.
 
@@ -299,7 +327,17 @@ class Context:
             cancel_with_parent=cancel_with_parent,
             retries=retries,
             returns=returns,
+            formerly=formerly,
         )
+
+    def patched(self, id: str) -> bool:
+        """Tell whether this instance takes a way that is new: True unless it came past here without it.
+
+        It is False while an instance replays what it did before the code had this call; the answer stays the
+        same for the instance's life. Raises InvalidInput for an id that breaks the rule of step names, and
+        NonRetryableError inside a step.
+        """
+        return self._code.patched(names.step_name(id))
 
     def now(self) -> datetime:
         """Tell the time, in UTC: that of the last outcome `run` has heard of; the same on every replay."""
@@ -318,13 +356,7 @@ class Context:
 
         Raises InvalidInput unless 0 <= done <= total.
         """
-        numbers = (done, total)
-        if any(isinstance(one, bool) or not isinstance(one, (int, float)) for one in numbers) or not (
-            0 <= done <= total < inf
-        ):
-            given = f"{names.shown(done)} of {names.shown(total)}"
-            raise InvalidInput(f"ctx.progress takes how much is done of a total, not {given}")
-        self._show("progress", {"done": done, "total": total, "message": names.cut(str(message))})
+        self._show("progress", telling.progress(done, total, message))
 
     def set_state(self, state: object) -> None:
         """Have the status show a value of the workflow's own, 64 KiB at the most; the last one counts.
@@ -348,14 +380,7 @@ class Context:
         Raises InvalidInput for an unknown level or a detail that is no mapping, UnserializableError for
         values that cannot be kept.
         """
-        if level not in LEVELS:
-            raise InvalidInput(f"a log level is one of {', '.join(LEVELS)}, not {names.shown(level)}")
-        if not isinstance(detail, (Mapping, NoneType)):
-            raise InvalidInput(
-                f"ctx.log takes a dict of values beside the message, not {names.shown(detail)}"
-            )
-        text = names.cut(str(message))
-        shown: Any = values.json_ready(values.decode(values.encode(dict(detail or {}))))
+        text, shown = telling.line(message, detail, level)
         if self._code.here():
             self._code.log(level, text, shown)
         else:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeV
 
 from wflow.engine import names
 from wflow.errors import InvalidInput
+from wflow.runtime import site as sites
 from wflow.runtime.attempt import is_async
 from wflow.runtime.step_context import NAME as CTX
 
@@ -41,6 +42,7 @@ class Begin(Protocol):
         *,
         takes_context: bool,
         returns: object,
+        site: str,
     ) -> Coroutine[Any, Any, Any]:
         """Give the coroutine that runs ``function(*arguments)`` as a step."""
         ...
@@ -67,11 +69,11 @@ class Decorated:
     def __iter__(self) -> Iterator[DecoratedStep[Any]]:
         return iter(self._steps.values())
 
-    async def visit(self, step: DecoratedStep[Any]) -> object:
-        """Run a step once, and let those who depend on it share the result."""
+    async def visit(self, step: DecoratedStep[Any], site: str) -> object:
+        """Run a step once, as ``site`` asks, and let those who depend on it share the result."""
         shared = self._under_way[step.name] = asyncio.get_running_loop().create_future()
         try:
-            result = await step.visit()
+            result = await step.visit(site)
         except Exception as error:
             shared.set_exception(error)
             shared.exception()  # nobody need have waited for it
@@ -87,12 +89,12 @@ class Decorated:
             if self._under_way.get(step.name) is shared:
                 del self._under_way[step.name]
 
-    async def result_of(self, step: DecoratedStep[Any]) -> object:
+    async def result_of(self, step: DecoratedStep[Any], site: str) -> object:
         """Give a step's latest result, for a function to do with it what it likes; run it if it has none."""
         while step.name not in self._results:
             shared = self._under_way.get(step.name)
             if shared is None:
-                await self.visit(step)
+                await self.visit(step, site)
                 continue
             try:
                 await asyncio.shield(shared)
@@ -142,19 +144,25 @@ class DecoratedStep(Generic[T]):
                 f"step {self.name!r} takes no arguments: its parameters are filled with the results of the "
                 f"steps of those names; to pass arguments, write `ctx.do({self.name!r}, function, ...)`"
             )
-        return cast("Coroutine[Any, Any, T]", self._steps.visit(self))
+        return cast("Coroutine[Any, Any, T]", self._steps.visit(self, sites.here()))
 
-    async def visit(self) -> object:
+    async def visit(self, site: str) -> object:
         """Gather what it depends on, and begin it."""
         dependencies = self.dependencies()
         self._refuse_circles()
         if self._concurrent:
-            given = await asyncio.gather(*map(self._steps.result_of, dependencies))
+            given = await asyncio.gather(*(self._steps.result_of(each, site) for each in dependencies))
         else:
-            given = [await self._steps.result_of(each) for each in dependencies]
+            given = [await self._steps.result_of(each, site) for each in dependencies]
         called, takes_context = _by_place(self._function, self._signature), CTX in self._signature
         return await self._steps.begin(
-            self.name, called, given, self._settings, takes_context=takes_context, returns=self._returns
+            self.name,
+            called,
+            given,
+            self._settings,
+            takes_context=takes_context,
+            returns=self._returns,
+            site=site,
         )
 
     def dependencies(self) -> list[DecoratedStep[Any]]:

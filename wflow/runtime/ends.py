@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wflow.engine import status
+import msgspec
+
+from wflow.engine import causes, status
 from wflow.engine.changes import Ended
+from wflow.engine.divergence import Divergence, error
 from wflow.engine.facts import Moved
 from wflow.engine.outcome import Err, Ok, RolledBack
+from wflow.runtime import site
 from wflow.runtime.failures import failure_of, outcome_of
 
 if TYPE_CHECKING:
@@ -44,11 +48,31 @@ def ended(
     )
 
 
-def held(why: Exception, task: asyncio.Task[Any]) -> Failure:
-    """Say why it is held; code that broke comes to an end that the journal does not know: this is to mend."""
-    if task.done() and isinstance(broke := outcome_of(task), Err):
-        why = type(why)(f"{why}; it ended with {broke.failure.name}: {broke.failure.message}")
-    return failure_of(why)
+def held(
+    why: Exception, task: asyncio.Task[Any], address: tuple[str, str]
+) -> tuple[Failure, dict[str, object]]:
+    """Say why the instance ``address`` is held, as its failure, and what its record of that has beside it.
+
+    Code that broke comes to an end that the journal does not know: this is to mend.
+    """
+    over = ""
+    if task.done():
+        match outcome_of(task):
+            case Err(broke):
+                over = f"; it ended with {broke.name}: {broke.message}"
+            case Ok():
+                over = "; `run` has returned"
+    divergence = getattr(why, "divergence", None)
+    if not isinstance(divergence, Divergence):
+        return failure_of(type(why)(f"{why}{over}") if over else why), {}
+    what = str(why).partition("\n")[0] + over
+    if divergence.recorded is not None:
+        divergence = causes.reconsidered(divergence, site.standing(divergence.recorded.site))
+    divergence = causes.addressed(divergence, *address)
+    failure = msgspec.structs.replace(
+        failure_of(error(divergence, what)), trace=""
+    )  # it is all in the message
+    return failure, {"divergence": msgspec.to_builtins(divergence)}
 
 
 def unawaited(steps: Sequence[str]) -> str:

@@ -10,6 +10,8 @@ from wflow.errors import MismatchError
 from wflow.wire.view import View
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     # Type checkers know it without its being installed: a bare `Event` is an `Event[Any]`.
     from typing_extensions import TypeVar
 
@@ -60,6 +62,11 @@ def fitted(event: Event, payload: object, step: str) -> Event:
         return event
     who = f"step {step!r}: the payload of the event {event.type!r}"
     return Event({**event, "payload": _fitted(event.payload, payload, "payload", who)})
+
+
+async def awaited(wait: Awaitable[Event], payload: object, step: str) -> Event:
+    """Await what the wait ``step`` gives, and turn its payload into the type ``payload``; see `fitted`."""
+    return fitted(await wait, payload, step)
 
 
 def _fitted(payload: object, wanted: object, root: str, who: str) -> object:

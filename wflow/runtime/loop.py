@@ -43,8 +43,16 @@ class Owner(Protocol):
 
     instance: int
 
-    def step(self, step: Step, body: Body | None = None, digest: bytes = b"") -> Coroutine[Any, Any, object]:
-        """Do a step."""
+    def step(
+        self,
+        step: Step,
+        body: Body | None = None,
+        digest: bytes = b"",
+        *,
+        site: str | None = None,
+        formerly: str | None = None,
+    ) -> Coroutine[Any, Any, object]:
+        """Do a step, asked for at the ``site`` in user code, which may have had another name ``formerly``."""
         ...
 
     def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:

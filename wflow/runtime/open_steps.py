@@ -47,6 +47,7 @@ class OpenSteps:
         """Ask what happens to a step now, and see to it."""
         decision = self._machine.decide(key, now())
         if isinstance(decision, Run):
+            self.parked.remove(key)  # what was put off waits no more
             if self.running.begin(key, self.bodies[key], decision):
                 self._began(key)
         elif isinstance(decision, Park):

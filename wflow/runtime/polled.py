@@ -34,6 +34,7 @@ def polled(
     timeout: float | str | timedelta = names.EVENT_WAIT_MS,
     retries: Mapping[str, object] | None = None,
     returns: object = None,
+    formerly: str | None = None,
 ) -> Coroutine[Any, Any, Any]:
     """Give the coroutine that polls; see `Context.poll`. Raises InvalidInput for what cannot be."""
     names.step_name(name)
@@ -61,4 +62,4 @@ def polled(
     )
     digest = values.digest_of(tuple(arguments)) if arguments else b""
     poll = Poll(name, every_ms, timeout_ms, read.retry, read.delay is not None)
-    return turn.step(poll, body, digest)
+    return turn.step(poll, body, digest, formerly=reading.former(name, formerly))

@@ -27,7 +27,7 @@ class Running:
     That an attempt begins is on disk before it does when that matters: for an ``at_most_once`` step, for one
     that may have ended its process before (`mind`), and for one that can be undone if the code may yet give
     it up because of something that is on its way to disk already: a replay, which gives it up before it
-    begins, must know that it did.
+    begins, must know that it did. None begins before it is on disk that the code is new where it is.
     """
 
     def __init__(self, spec: frames.Turn, machine: Machine, home: Home, done: Done) -> None:
@@ -56,8 +56,10 @@ class Running:
         undoable = step.kind == "do" and step.undoable
         if undoable:
             self.undoable[key] = None
-        if step.at_most_once or key in self._minded or (undoable and machine.awaiting):
+        told = step.at_most_once or key in self._minded or (undoable and machine.awaiting)
+        if told:
             machine.announce([key])
+        if told or machine.unsure:
             self.attempts[key] = None
             self.prepared[key] = machine.seq, body, run
             return False

@@ -25,6 +25,7 @@ _OPTIONS: Final = (
     "rollback_config",
     "sensitive",
     "at_most_once",
+    "formerly",
 )
 
 
@@ -35,7 +36,8 @@ class Options(TypedDict, total=False):
     `ctx` and `error` that gives one) and ``backoff``; ``timeout`` is for each attempt; ``config`` is a dict
     of both and of ``sensitive``, as Cloudflare has it. ``rollback`` undoes the step, ``rollback_config`` has
     the ``retries`` and the ``timeout`` of that. ``sensitive="output"`` hides what the step gives. With
-    ``at_most_once`` an attempt that was cut off is not made again of itself.
+    ``at_most_once`` an attempt that was cut off is not made again of itself. ``formerly`` is the name that
+    the step had: an instance whose journal has it under that one goes on with what is recorded.
     """
 
     retries: Mapping[str, object] | None
@@ -45,6 +47,7 @@ class Options(TypedDict, total=False):
     rollback_config: Mapping[str, object] | None
     sensitive: str | None
     at_most_once: bool
+    formerly: str | None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -55,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True):
     rollback: Undoing | None = None
     sensitive: bool = False
     at_most_once: bool = False
+    formerly: str | None = None
 
     def step(self, name: str) -> Do:
         """Make the step."""
@@ -97,7 +101,17 @@ def settings(step: str, options: Mapping[str, Any]) -> Settings:
         rollback=_rollback(step, options.get("rollback"), options.get("rollback_config")),
         sensitive=sensitive is not None,
         at_most_once=at_most_once,
+        formerly=former(step, options.get("formerly")),
     )
+
+
+def former(step: str, formerly: object) -> str | None:
+    """Read the name that a step had; raises InvalidInput for one that cannot have been its own."""
+    if formerly is None:
+        return None
+    if names.step_name(formerly) == step:
+        raise InvalidInput(f"step {step!r}: formerly is another name, which it had before it was called that")
+    return str(formerly)
 
 
 def _said(step: str, options: Mapping[str, Any]) -> tuple[Any, Any, Any]:

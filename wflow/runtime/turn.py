@@ -7,8 +7,7 @@ same cycle.
 A turn rests when nothing runs and no outcome is under way. It then holds no claim, but stays in memory for
 a while, so that the next claim goes on where it stands.
 
-When the code is over it may not be the end: steps that nobody awaited are finished, and after a failure, or
-when the instance is told to, steps are undone by a second task on the same loop.
+What becomes of the code itself, until it has come to its end, is the affair of its `Course`.
 """
 
 from __future__ import annotations
@@ -20,31 +19,27 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from wflow.engine import facts, status
-from wflow.engine.changes import Held, Rested, Rolling
+from wflow.engine.changes import Held, Rested
 from wflow.engine.facts import Moved, Received, Settled
 from wflow.engine.machine import Machine
-from wflow.engine.outcome import Err, Ok, RolledBack
-from wflow.engine.requests import CANCEL
-from wflow.engine.seen import Asked, Seen
+from wflow.engine.outcome import Err
 from wflow.errors import NonDeterminismError, WorkflowInternalError
 from wflow.runtime.attempt import Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.code import Code
-from wflow.runtime.ends import STUCK, ended, held, unawaited
-from wflow.runtime.failures import failure_of, outcome_of
+from wflow.runtime.course import Course, Over
+from wflow.runtime.ends import STUCK, ended, held
+from wflow.runtime.failures import failure_of
 from wflow.runtime.home import OVER, PLAYING, RESTING, State
 from wflow.runtime.loop import Spinning
 from wflow.runtime.open_steps import OpenSteps
 from wflow.runtime.running import Running
-from wflow.runtime.undoing import undo
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine, Sequence
 
     from wflow.engine.changes import Change
-    from wflow.engine.outcome import Failure, Outcome
-    from wflow.engine.seen import Undo
+    from wflow.engine.outcome import Outcome
     from wflow.link import frames
     from wflow.runtime.home import Home
 
@@ -59,32 +54,30 @@ class Turn:
         start: Callable[[Turn], Coroutine[Any, Any, object]],
         *,
         step_limit: int,
+        machine: Callable[..., Machine] = Machine,
     ) -> None:
-        """Make a turn out of its claim, with its whole journal; `play` sets it going."""
+        """Make a turn out of its claim, with its whole journal; `play` sets it going.
+
+        ``machine`` makes its machine, with the arguments of that class.
+        """
         self.instance = spec.instance
         self.epoch = spec.epoch
+        self._address = spec.workflow, spec.id
         journal = [facts.decode(raw) for raw in spec.records or ()]
-        self.machine = Machine(journal, seq=spec.seq, step_limit=step_limit, died=spec.died)
+        self.machine = machine(journal, seq=spec.seq, step_limit=step_limit, died=spec.died)
         self._home = home
         self._durable = spec.seq
         self._arrived: Sequence[Received] = spec.events
         self._pausing = spec.pausing
-        self._undo: asyncio.Task[None] | None = None
-        self._failure: Failure | None = None
-        self._outcome: Outcome | None = None
-        self._cancelled = False
-        self._spun: Failure | None = None
-        self._hurried = False
-        self._warned = False
-        self._left = False
-        self._rolling = False
+        self._handing_back = False
         self._running = Running(spec, self.machine, home, self._report)
         began = functools.partial(home.began, self)
         self.steps = OpenSteps(self.machine, self._running, began, self._ring, died=spec.died)
         self.code = Code(spec, self.machine, self.steps, self._commit)
         context = contextvars.copy_context()
         context.run(here.set, Place(spec.instance, ""))
-        self._task = self.code.loop.create_task(start(self), context=context)
+        self._course = Course(self.code, self.steps, self._commit)
+        self._course.begin(start(self), context=context)
 
     @property
     def state(self) -> State:
@@ -156,6 +149,17 @@ class Turn:
         elif self.code.state is PLAYING:
             self._say()
 
+    def hand_back(self) -> None:
+        """Begin nothing new, and be released as soon as nothing runs, as all are when the runtime drains."""
+        self._handing_back = True
+        self.drain()
+
+    def keep(self) -> None:
+        """Go on after all: nobody wants the instance back any more."""
+        if self._handing_back and self.code.state is PLAYING:
+            self._handing_back = False
+            self._pump()
+
     def broke(self, error: Exception) -> None:
         """Hear that wflow itself failed here: the instance is paused, and the others go on."""
         traceback.print_exception(error)
@@ -168,119 +172,33 @@ class Turn:
     # -- the cycle -----------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        machine, code, loop = self.machine, self.code, self.code.loop
+        machine, code, loop, course = self.machine, self.code, self.code.loop, self._course
         try:
             loop.run()
             while code.diverged is None and (news := machine.next(self._durable)) is not None:
-                if isinstance(news, Seen):
-                    self._see(news)
-                else:
-                    self._hear(news)
+                course.hear(news)
                 loop.run()
         except NonDeterminismError as diverged:
             code.diverged = diverged
         except Spinning as spinning:
-            # A replay comes this far again, and hears then how it went on.
-            self._left, self._spun = True, failure_of(WorkflowInternalError(str(spinning)))
-            code.abandon()
+            course.spin(spinning)
             self._pump()
             return
         if code.diverged is not None:
             self._hold(code.diverged)
             return
-        if (self._left or self._task.done()) and not machine.asked and self._over():
+        if course.stopped and not machine.asked and (over := course.over()) is not None:
+            self._end(over)
             return
+        self._pausing = self._pausing and not machine.rolling_back
         if not machine.replaying and not self._holds_back:
             self.steps.decide_new()
         self._say()
 
-    def _see(self, seen: Seen) -> None:
-        """Let the code see an outcome, if it is there to see it, or else those who undo its steps."""
-        code = self.code
-        if code.undoings.known:
-            code.undoings.heard(seen.key, seen.outcome)
-        if self._undo is not None or not (self._left or self._task.done()):
-            code.hand(seen)
-
-    def _hear(self, news: Asked | Undo) -> None:
-        """Do what is asked for; a replay hears of it in the same place."""
-        if isinstance(news, Asked):
-            self._ask(news.type)
-        else:
-            self._left, self._failure = True, news.failure
-            self._roll(news.failure)
-            self._undo = self.code.loop.create_task(undo(self.code, news.failure))
-
-    def _ask(self, type_: str) -> None:
-        """Do what the instance is asked to; one that is to be undone anyway need not be asked."""
-        if self._left:
-            return
-        if type_ != CANCEL:
-            self._roll_back(None)
-        elif self._task.done():
-            self._hurried = True
-        else:  # the machine hands out one of a kind
-            self._cancelled = True
-            self._task.cancel()
-
     @property
     def _holds_back(self) -> bool:
         """Whether nothing new may begin."""
-        return self._home.draining or self._pausing or self.machine.asked
-
-    def _over(self) -> bool:
-        """End the instance when its code has come to an end, unless there is something left to do."""
-        if self._undo is not None:
-            if not self._undo.done():
-                return False
-            undone = outcome_of(self._undo)
-            failed = undone.failure if isinstance(undone, Err) else None
-            self._end(Err(self._failure) if self._failure else None, RolledBack(failed))
-            return True
-        if self._spun is not None:
-            return self._fail(self._spun)
-        if self._left:
-            return False
-        outcome = self._outcome
-        if outcome is None and not (self._cancelled and self._task.cancelled()):
-            outcome = self._outcome = outcome_of(self._task)
-        if not isinstance(outcome, Ok):
-            return self._fail(None if outcome is None else outcome.failure)
-        if not self._hurried and (unfinished := self.machine.unfinished()):
-            self._finish(unfinished)
-            return False
-        self._end(outcome)
-        return True
-
-    def _finish(self, unfinished: list[str]) -> None:
-        """Let go of what the code waited for; calls that it did not await are finished first."""
-        if not self._warned:
-            self._warned = True
-            self.code.log("warn", unawaited(unfinished), {})
-        self.code.let_go(keep=unfinished)
-
-    def _fail(self, failure: Failure | None) -> bool:
-        """End the instance with a failure, or as terminated; False when its steps are undone first."""
-        if not self.machine.rolling_back and not self.code.undoings.begun(self.machine):
-            self._end(None if failure is None else Err(failure))
-            return True
-        self._roll_back(failure)
-        return False
-
-    def _roll_back(self, failure: Failure | None) -> None:
-        """Leave the code for good, and undo what was done as soon as that is on disk."""
-        self._left = True
-        self._pausing = False
-        self.steps.forget_all()
-        if not self.machine.rolling_back:
-            self.machine.roll_back(failure, now())
-            self._roll(failure)
-
-    def _roll(self, failure: Failure | None) -> None:
-        """Say, once in each life, that it rolls back."""
-        if not self._rolling:
-            self._rolling = True
-            self._commit(Rolling(self.instance, now(), failure))
+        return self._pausing or self._handing_back or self._home.draining or self.machine.asked
 
     def _report(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
         try:
@@ -329,7 +247,7 @@ class Turn:
     def _say(self) -> None:
         """Commit what became fact; rest, or be released, when nothing goes on."""
         idle = not self._running.attempts and not self.machine.awaiting
-        if idle and self._home.draining:
+        if idle and (self._handing_back or self._home.draining):
             self._release()
         elif idle and not self.machine.replaying:
             self._rest()
@@ -357,7 +275,8 @@ class Turn:
             return
         if wake_at is None:
             assert not self.machine.rolling_back, "undoing waits for nothing but its own steps"
-            self._fail(failure_of(WorkflowInternalError(STUCK)))
+            if (over := self._course.fail(failure_of(WorkflowInternalError(STUCK)))) is not None:
+                self._end(over)
             return
         self.machine.announce(self.steps.parked)
         if not self.machine.rolling_back:
@@ -373,10 +292,10 @@ class Turn:
         if self._durable == self.machine.seq:
             self._leave(released=True)
 
-    def _end(self, outcome: Outcome | None, rolled_back: RolledBack | None = None) -> None:
-        """End the instance: with its output or its failure, or as terminated when there is neither."""
+    def _end(self, over: Over) -> None:
+        """End the instance."""
         self.steps.forget_all()
-        moved, change = ended(self.instance, now(), outcome, rolled_back)
+        moved, change = ended(self.instance, now(), over.outcome, over.rolled_back)
         self.machine.move(moved)
         self._commit(change)
         self._leave(released=False)
@@ -384,10 +303,10 @@ class Turn:
     def _hold(self, why: Exception) -> None:
         """Pause the instance: its code and its journal contradict each other, and wflow does not guess."""
         at = now()
-        failure = held(why, self._task)
+        failure, detail = held(why, self._course.task, self._address)
         self.steps.forget_all()
         self.machine.discard()
-        self.machine.move(Moved(status.PAUSED, at, failure=failure))
+        self.machine.move(Moved(status.PAUSED, at, failure=failure, detail=detail))
         self._commit(Held(self.instance, at, failure))
         self._leave(released=False)
 

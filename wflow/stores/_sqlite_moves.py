@@ -14,15 +14,24 @@ from wflow.stores.store import Delivery, Moving
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wflow.stores._sqlite_rows import Counters, State
 
 
-def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, *, now: int) -> Moving:
+def move(
+    db: sqlite3.Connection,
+    counters: Counters,
+    key: int,
+    verb: str,
+    *,
+    now: int,
+    accepted: Mapping[str, int] | None = None,
+) -> Moving:
     """Move an instance by a verb, as the table says."""
     before = rows.state(db, key)
     after = moves.to(before.status, verb)
+    detail = moves.accepting(before.status, verb, accepted)
     if (before.status, verb) in moves.UNDER_A_CLAIM:
         db.execute(sql.STEER, (after, now, key))
         if before.owner is None:
@@ -34,7 +43,7 @@ def move(db: sqlite3.Connection, counters: Counters, key: int, verb: str, *, now
     asked = after == status.PAUSED and inbox.has_any(db, key, ())
     change = {"status": after, "now": now, "ended": ended, "wake_at": now if asked else None, "key": key}
     db.execute(sql.MOVE, change)
-    rows.record(db, counters, key, Moved(after, now), after=rows.last_seq(db, key))
+    rows.record(db, counters, key, Moved(after, now, detail=detail), after=rows.last_seq(db, key))
     deliveries: list[Delivery] = []
     if ended:
         db.execute(sql.FORGET_EVENTS, (key,))

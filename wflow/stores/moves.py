@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from wflow.engine import status
 from wflow.engine.facts import Failed, Opened, Settled, Tried
-from wflow.errors import InstanceEnded, WrongMove
+from wflow.errors import InstanceEnded, NonDeterminismError, WrongMove
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from wflow.engine.facts import Fact
+    from wflow.engine.facts import Fact, Moved
 
 BY_HAND: Final = ("pause", "resume", "terminate")
 """The verbs of `move`. The others are what a holder does, and `restart`, which is more than a move."""
@@ -30,12 +30,34 @@ def to(before: str, verb: str) -> str:
     raise WrongMove(f"(instance.cannot_{verb}) Cannot {verb} instance since its on status {before}")
 
 
+def accepting(before: str, verb: str, accepted: Mapping[str, int] | None) -> dict[str, object]:
+    """Give what the record of a move has beside it; raises WrongMove unless it resumes what is paused."""
+    if not accepted:
+        return {}
+    if (before, verb) != (status.PAUSED, "resume"):
+        raise WrongMove(f"(instance.cannot_accept) Cannot accept anything of an instance on status {before}")
+    return {"accepted": dict(accepted)}
+
+
 def restarted(before: str) -> str:
     """Say where a restart leads from ``before``; raises WrongMove."""
     after = status.after(before, "restart")
     if after is None:
         raise WrongMove(f"(instance.cannot_restart) Cannot restart instance since its on status {before}")
     return after
+
+
+def diverged(moved: Moved | None) -> bool:
+    """Tell whether the last change of an instance's status says that code and journal contradict each other.
+
+    Older records have nothing but the error.
+    """
+    if moved is None or moved.status != status.PAUSED:
+        return False
+    failure = moved.failure
+    return "divergence" in moved.detail or (
+        failure is not None and failure.name == NonDeterminismError.__name__
+    )
 
 
 def gone(journal: Sequence[tuple[int, Fact]], cut: Collection[int]) -> list[str]:

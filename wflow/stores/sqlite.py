@@ -16,6 +16,7 @@ from wflow.engine.facts import Received
 from wflow.errors import StoreBusy, StoreError
 from wflow.stores import _sqlite_append as appending
 from wflow.stores import _sqlite_inbox as inbox
+from wflow.stores import _sqlite_migrate as migrating
 from wflow.stores import _sqlite_moves as moves
 from wflow.stores import _sqlite_operations as operations
 from wflow.stores import _sqlite_restart as restarting
@@ -101,9 +102,13 @@ class SqliteStore:
         wake_at = DIED if died else now
         await self._writer.submit(lambda db: operations.release(db, claims, wake_at))
 
-    async def move(self, key: int, verb: str, *, now: int) -> Moving:
+    async def move(
+        self, key: int, verb: str, *, now: int, accepted: Mapping[str, int] | None = None
+    ) -> Moving:
         """Move an instance by a verb."""
-        return await self._writer.submit(lambda db: moves.move(db, self._counters, key, verb, now=now))
+        return await self._writer.submit(
+            lambda db: moves.move(db, self._counters, key, verb, now=now, accepted=accepted)
+        )
 
     async def restart(
         self,
@@ -119,6 +124,12 @@ class SqliteStore:
             lambda db: restarting.restart(
                 db, self._counters, key, version=version, seed=seed, now=now, cut=cut
             )
+        )
+
+    async def migrate(self, key: int, *, version: str, seq: int, now: int) -> Moving | None:
+        """Put an instance on another version."""
+        return await self._writer.submit(
+            lambda db: migrating.migrate(db, self._counters, key, version=version, seq=seq, now=now)
         )
 
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
@@ -163,6 +174,16 @@ class SqliteStore:
     async def counts(self, workflow: str) -> dict[str, int]:
         """Count instances by status."""
         return dict(await self._read(lambda db: db.execute(sql.COUNTS, (workflow,)).fetchall()))
+
+    async def versions(self, workflows: Sequence[str]) -> set[str]:
+        """Name the versions that are needed."""
+
+        def read(db: sqlite3.Connection) -> set[str]:
+            going_on = json.dumps(sorted(set(statuses.ALL) - statuses.ENDED))
+            found = (db.execute(sql.VERSIONS, (workflow, going_on)) for workflow in workflows)
+            return {row[0] for rows in found for row in rows}
+
+        return await self._read(read)
 
     async def due_at(self, workflows: Sequence[str]) -> int | None:
         """Say when the next instance is due."""

@@ -171,6 +171,10 @@ MOVE: Final = """
         failure = CASE :status WHEN 'queued' THEN NULL ELSE failure END
     WHERE key = :key
 """
+MIGRATE: Final = "UPDATE instances SET version = ?, modified_at = ? WHERE key = ?"
+LAST_MOVED: Final = """
+    SELECT body FROM records WHERE instance = ? AND tag = ? ORDER BY seq DESC LIMIT 1
+"""
 RESTART: Final = """
     UPDATE instances
     SET status = 'queued', version = :version, owner = NULL, epoch = epoch + 1, wake_at = NULL, awaits = NULL,
@@ -214,7 +218,7 @@ _INSTANCE: Final = """
     params, output, failure, rollback, shown,
     (SELECT json_group_array(tag) FROM
         (SELECT tag FROM tags WHERE tags.instance = instances.key ORDER BY tags.rowid)),
-    expires_at, parent, awaited
+    expires_at, parent, awaited, seed
 """
 GET: Final = f"SELECT {_INSTANCE} FROM instances WHERE key = ?"
 FIND_ONE: Final = f"SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND id = ?"
@@ -236,6 +240,10 @@ FIND_TAGGED_OLDEST: Final = f"""
 """
 EXPIRED: Final = "SELECT key FROM instances WHERE expires_at <= ? ORDER BY expires_at, key LIMIT ?"
 COUNTS: Final = "SELECT status, count(*) FROM instances WHERE workflow = ? GROUP BY status"
+VERSIONS: Final = """
+    SELECT DISTINCT version FROM instances
+    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?))
+"""
 DUE_AT: Final = "SELECT min(wake_at) FROM instances WHERE workflow = ? AND wake_at IS NOT NULL"
 FORGET_PIECES: Final = "DELETE FROM cells WHERE space = ?"
 FORGET_PIECES_OF: Final = "DELETE FROM cells WHERE space = ? AND key >= ? AND key < ?"

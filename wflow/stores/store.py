@@ -48,7 +48,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rollback`` is an encoded RolledBack, ``shown`` the value of the last `Told`; ``expires_at`` is when it
     is to be deleted, None while it is not over or when it is kept for ever. ``parent`` awaits its end as an
-    event of type ``awaited``.
+    event of type ``awaited``. ``seed`` is what its chance comes from; only a history tells it.
     """
 
     key: int
@@ -71,6 +71,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
     parent: int | None = None
     awaited: str | None = None
+    seed: bytes = b""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -210,12 +211,16 @@ class Store(Protocol):
         """
         ...
 
-    async def move(self, key: int, verb: str, *, now: int) -> Moving:
+    async def move(
+        self, key: int, verb: str, *, now: int, accepted: Mapping[str, int] | None = None
+    ) -> Moving:
         """Move an instance by a verb of `wflow.engine.status.MOVES`: `pause`, `resume` or `terminate`.
 
         A claim goes on when the instance is told to pause, or to resume before it has paused; then the holder
         writes the record of it. Any other move ends the claim, and is recorded here, as is one that nobody
-        holds a claim to hear of.
+        holds a claim to hear of. ``accepted`` has the keys of recorded steps that the code need not ask for,
+        each with the order up to which its new steps were seen; it goes with `resume` from being paused, and
+        is in the record of that.
 
         Raises InstanceNotFound, WrongMove for a move that its status does not allow, InstanceEnded for any of
         one that is over.
@@ -287,6 +292,10 @@ class Store(Protocol):
 
     async def counts(self, workflow: str) -> dict[str, int]:
         """Count a workflow's instances by status."""
+        ...
+
+    async def versions(self, workflows: Sequence[str]) -> set[str]:
+        """Name the versions on which there are instances of these workflows that are not over."""
         ...
 
     async def due_at(self, workflows: Sequence[str]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wflow.engine import names
 from wflow.errors import InstanceNotFound, InvalidInput, Refused
@@ -16,10 +16,15 @@ from wflow.server.termination import RUNNING, STATUSES, Termination
 from wflow.wire.shown import Shown, moment
 from wflow.wire.types import Start
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 TERMINATE: Final = "terminate"
 ROLL_BACK: Final = "rollBack"
 RESTART: Final = "restart"
-VERBS: Final = ("pause", "resume", RESTART, "cancel", TERMINATE)
+RESUME: Final = "resume"
+ACCEPT: Final = "accept"
+VERBS: Final = ("pause", RESUME, RESTART, "cancel", TERMINATE)
 """What an instance can be told; `cancel` is ours."""
 STEP_TYPES: Final = ("do", "sleep", "waitForEvent")
 COUNT_MAX: Final = names.STEPS_MAX
@@ -28,15 +33,11 @@ COUNT_MAX: Final = names.STEPS_MAX
 
 async def steer(call: Call) -> Answer:
     """Tell an instance what to do."""
-    body = bodies.fields(await bodies.json(call.request), frozenset({"status", "rollback", "from"}))
+    body = bodies.fields(await bodies.json(call.request), frozenset({"status", "rollback", "from", "accept"}))
     verb = bodies.text(body, "status")
     if verb not in VERBS:
         raise InvalidInput(f"`status` must be one of {', '.join(VERBS)}, not {verb[:40]!r}")
-    rolls_back = body.get("rollback", False)
-    if not isinstance(rolls_back, bool):
-        raise InvalidInput(f"`rollback` must be true or false, not {bodies.shown(rolls_back)}")
-    if rolls_back and verb != TERMINATE:
-        raise InvalidInput(f"`rollback` goes with the status {TERMINATE!r}, not with {verb!r}")
+    rolls_back, accepts = _flag(body, "rollback", TERMINATE, verb), _flag(body, "accept", RESUME, verb)
     if "from" in body and verb != RESTART:
         raise InvalidInput(f"`from` goes with the status {RESTART!r}, not with {verb!r}")
     start = _start(body["from"]) if "from" in body else None
@@ -44,7 +45,8 @@ async def steer(call: Call) -> Answer:
     if verb == RESTART:
         after = await call.host.restart(found.workflow, found.id, start)
     else:
-        after = await call.host.steer(found.workflow, found.id, ROLL_BACK if rolls_back else verb)
+        told_to = ROLL_BACK if rolls_back else ACCEPT if accepts else verb
+        after = await call.host.steer(found.workflow, found.id, told_to)
     told = {"status": after.status, "timestamp": moment(after.modified_at), "instanceId": after.id}
     return Answer(result=told)
 
@@ -100,6 +102,16 @@ async def termination(call: Call) -> Answer:
     if job is None:
         raise _missing(workflow, TERMINATE)
     return Answer(result=job.shown())
+
+
+def _flag(body: Mapping[str, object], name: str, goes_with: str, verb: str) -> bool:
+    """Read what is true or false, and makes sense with one verb only."""
+    given = body.get(name, False)
+    if not isinstance(given, bool):
+        raise InvalidInput(f"`{name}` must be true or false, not {bodies.shown(given)}")
+    if given and verb != goes_with:
+        raise InvalidInput(f"`{name}` goes with the status {goes_with!r}, not with {verb!r}")
+    return given
 
 
 def _start(given: object) -> Start:

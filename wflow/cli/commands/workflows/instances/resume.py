@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from wflow.cli.steering import RESUMED, steer
+from typing import Annotated
+
+import typer
+
+from wflow.cli import remote, steering
+from wflow.cli.flags import Instance, Json, Local, LocalPort, Workflow
 
 EXAMPLES = """
 wflow workflows instances resume my-workflow order-1
+wflow workflows instances resume my-workflow order-1 --accept
 """
 
-command = steer("resume", done=RESUMED)
+
+def command(
+    name: Workflow,
+    id: Instance,
+    *,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept", help="Take code that does not ask for the recorded step that it is held for."
+        ),
+    ] = False,
+    local: Local = False,
+    port: LocalPort = None,
+    json: Json = False,
+) -> None:
+    with remote.connect(local=local, port=port) as api:
+        after = api.instances.steer(name, id, "resume", accept=accept)
+    steering.tell(name, id, after, steering.RESUMED, json=json)
