@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.bundle.judging import expected
+from wflow.bundle.lint import lint
 from wflow.config.model import KvNamespace, Project, Workflow
 
 if TYPE_CHECKING:
@@ -35,3 +37,17 @@ def project(tmp_path: Path) -> Callable[..., Project]:
         return Project(root=root, path=root / "wflow.toml", **given)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def judge(project: Callable[..., Project]) -> Callable[..., None]:
+    """Check code, alone or with other files of the project, and hold what is found against its comments."""
+
+    def check(code: str, **others: str) -> None:
+        files = {"src/worker.py": code, **{f"src/{name}.py": text for name, text in others.items()}}
+        found = lint(project(files))
+        for name, text in files.items():
+            here = [(finding.line, finding.rule) for finding in found if finding.path == name]
+            assert sorted(here) == expected(text), (name, text)
+
+    return check

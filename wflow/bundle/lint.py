@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import ast
-import io
-import re
-import tokenize
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from wflow.bundle import scopes, tree, workflow_code
-from wflow.bundle.scopes import Imported
+from wflow.bundle import modules, rules, silence, tree, workflow_code
+from wflow.bundle.modules import Modules
+from wflow.bundle.scopes import Class, Function, Imported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from wflow.bundle.scopes import FunctionNode, Scope
-    from wflow.bundle.tree import Source
-    from wflow.bundle.workflow_code import Offence
+    from wflow.bundle.modules import Module
+    from wflow.bundle.offences import Offence
+    from wflow.bundle.silence import Comments
     from wflow.config.model import Project
 
 ENTRYPOINT: Final = "WorkflowEntrypoint"
-RULES: Final = {
-    "WF000": "the file cannot be read as Python",
-    "WF101": "a clock outside a step",
-    "WF102": "chance outside a step",
-    "WF103": "I/O outside a step",
-    "WF104": "a call that blocks",
-    "WF105": "a step that is not awaited",
-    "WF106": "a change to what lives outside of `run`",
-    "WF107": "a step named after a clock or after chance",
-}
-"""No id ever changes its meaning; `# wflow: ignore[WF101]` on the line silences it, `# wflow: ignore` all."""
+RULES: Final = {name: rule.title for name, rule in rules.RULES.items()}
+"""No id ever changes its meaning; see `wflow.bundle.silence` for how one is silenced."""
 
-_IGNORE = re.compile(r"#\s*wflow:\s*ignore\b(?:\s*\[([^\]]*)\])?")
+_TOO_DEEP: Final = "this nests too deeply to be checked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A broken rule: where (``line`` and ``column`` count from 1), what, and the way out."""
+    """A broken rule: where, what, and the way out.
+
+    Lines and columns count from 1; what is meant goes on to ``end_line``, before ``end_column``.
+    """
 
     rule: str
     path: str
@@ -47,6 +38,16 @@ class Finding:
     column: int
     message: str
     hint: str
+    end_line: int | None = None
+    end_column: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What was found, and the names in the bundle of all files that were read."""
+
+    findings: tuple[Finding, ...]
+    files: tuple[str, ...]
 
 
 def lint(project: Project) -> tuple[Finding, ...]:
@@ -54,64 +55,167 @@ def lint(project: Project) -> tuple[Finding, ...]:
 
     Raises BundleError for what `tree.walk` refuses.
     """
-    sources = [source for source in tree.walk(project.root) if source.name.endswith(".py")]
-    modules = _modules(source.name for source in sources)
+    return report(project).findings
+
+
+def report(project: Project, *, unsaved: Mapping[str, bytes] | None = None) -> Report:
+    """Check as `lint` does; ``unsaved`` has the text of files that are open in an editor, by name.
+
+    That counts instead of what is on the disk, and a file that is not there yet is read too.
+    """
+    texts = _texts(project, unsaved or {})
     main = project.main.rpartition("/")[0]
-    classes = {workflow.class_name for workflow in project.workflows}
+    folders = modules.by_folder(texts)
     found: list[Finding] = []
-    for source in sources:
-        own = modules.get("", set()) | modules.get(main, set()) | modules.get(_folder(source.name), set())
-        found += _check(source, classes, own)
-    return tuple(sorted(found, key=lambda one: (one.path, one.line, one.column, one.rule)))
+    files = Modules(main=main)
+    for name, text in texts.items():
+        folder = name.rpartition("/")[0]
+        own = frozenset().union(*(folders.get(each, set()) for each in ("", main, folder)))
+        try:
+            files.files[name] = modules.parse(name, text, own)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            found.append(_unreadable(name, error))
+    found += _check(files, {workflow.class_name for workflow in project.workflows})
+    found.sort(key=lambda one: (one.path, one.line, one.column, one.rule))
+    return Report(findings=tuple(found), files=tuple(sorted(texts)))
 
 
-def _modules(names: Iterable[str]) -> dict[str, set[str]]:
-    """Give by folder the names of the modules and packages in it: what they shadow is not what it seems."""
-    found: dict[str, set[str]] = {}
-    for name in names:
-        path = name.removesuffix(".py")
-        while path:
-            folder, _, last = path.rpartition("/")
-            found.setdefault(folder, set()).add(last)
-            path = folder
+def _texts(project: Project, unsaved: Mapping[str, bytes]) -> dict[str, bytes]:
+    sources = [source for source in tree.walk(project.root) if source.name.endswith(".py")]
+    texts = {
+        source.name: unsaved[source.name] if source.name in unsaved else source.read() for source in sources
+    }
+    # One that is on the disk and was not met is never shipped.
+    return texts | {name: text for name, text in unsaved.items() if not (project.root / name).exists()}
+
+
+def _check(files: Modules, classes: set[str]) -> Iterator[Finding]:
+    """Read every workflow; what several of them share is told once."""
+    offences: dict[tuple[str, str, int, int], Offence] = {}
+    deep: set[str] = set()
+    for module in files.files.values():
+        try:
+            for offence in _offences(files, module, classes):
+                key = (offence.path, offence.rule, offence.node.lineno, offence.node.col_offset)
+                offences.setdefault(key, offence)
+        except RecursionError as error:
+            deep.add(module.path)
+            yield _unreadable(module.path, error)
+    comments = {path: silence.comments_in(module.text) for path, module in files.files.items()}
+    for offence in offences.values():
+        if not _is_silenced(offence, comments):
+            yield _finding(offence, files.files[offence.path])
+    for path in comments.keys() - deep:
+        yield from _idle(path, comments[path])
+
+
+def _offences(files: Modules, module: Module, classes: set[str]) -> Iterator[Offence]:
+    for node in modules.classes_in(module).values():
+        written = Class(node=node, scope=module.scope)
+        methods = _methods(files, written)
+        run = methods.get("run")
+        if run is not None and (node.name in classes or _is_workflow(files, written)):
+            yield from workflow_code.read(run, methods, files)
+
+
+def _is_workflow(files: Modules, written: Class, seen: frozenset[ast.ClassDef] = frozenset()) -> bool:
+    for base in written.node.bases:
+        named = base.value if isinstance(base, ast.Subscript) else base
+        above = _class(files, written, named)
+        if above is not None:
+            if above.node not in seen and _is_workflow(files, above, seen | {written.node}):
+                return True
+            continue
+        match named:
+            case ast.Attribute(attr=name):
+                pass
+            case ast.Name(id=name):
+                meaning = written.scope.meaning(name)
+                if isinstance(meaning, Imported):
+                    name = meaning.name.rpartition(".")[2]
+            case _:
+                continue
+        if name == ENTRYPOINT:
+            return True
+    return False
+
+
+def _methods(
+    files: Modules, written: Class, seen: frozenset[ast.ClassDef] = frozenset()
+) -> dict[str, Function]:
+    """Give the methods of a class, inherited ones too as far as they are written in the project."""
+    found: dict[str, Function] = {}
+    for base in reversed(written.node.bases):
+        above = _class(files, written, base.value if isinstance(base, ast.Subscript) else base)
+        if above is not None and above.node not in seen:
+            found |= _methods(files, above, seen | {written.node})
+    for member in written.node.body:
+        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
+            found[member.name] = Function(node=member, scope=written.scope)
     return found
 
 
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
+def _class(files: Modules, written: Class, expression: ast.expr) -> Class | None:
+    """Find the class that a base names, in this file or in another one of the project."""
+    found = files.resolve(written.scope, expression)
+    if found is None or not isinstance(found[1], Class) or found[1].node is written.node:
+        return None
+    return found[1]
 
 
-def _check(source: Source, classes: set[str], own: set[str]) -> Iterator[Finding]:
-    text = source.read()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an odd escape in a string is for their own linter to tell
-            module = ast.parse(text, source.name)
-        offences = _offences(module, classes, own)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        yield _unreadable(source.name, error)
-        return
-    silenced = _silenced(text)
-    lines = text.splitlines()
-    for offence in offences:
-        node = offence.node
-        if any(
-            offence.rule in silenced.get(line, ()) or "" in silenced.get(line, ())
-            for line in (node.lineno, node.end_lineno or node.lineno)
-        ):
-            continue
-        before = lines[node.lineno - 1][: node.col_offset]
+def _is_silenced(offence: Offence, comments: Mapping[str, Comments]) -> bool:
+    node = offence.node
+    lines = [node.lineno]
+    if isinstance(node, ast.expr):
+        lines.append(node.end_lineno or node.lineno)
+    here = comments[offence.path].silence(offence.rule, *lines)
+    origin = offence.origin
+    there = origin is not None and comments[origin[0]].silence(offence.rule, origin[1])
+    return here or there
+
+
+def _finding(offence: Offence, module: Module) -> Finding:
+    node = offence.node
+    lines = module.text.splitlines()
+    end = node.end_lineno or node.lineno
+    is_long = not isinstance(node, ast.expr)  # of a statement only its first line is shown
+    return Finding(
+        path=offence.path,
+        line=node.lineno,
+        column=_column(lines, node.lineno, node.col_offset),
+        end_line=None if is_long else end,
+        end_column=None if is_long else _column(lines, end, node.end_col_offset or 0),
+        rule=offence.rule,
+        message=offence.message,
+        hint=offence.hint,
+    )
+
+
+def _column(lines: list[bytes], line: int, offset: int) -> int:
+    before = lines[line - 1][:offset] if line <= len(lines) else b""
+    return len(before.decode(errors="replace")) + 1
+
+
+def _idle(path: str, comments: Comments) -> Iterator[Finding]:
+    for comment, named in comments.idle():
+        unknown = [rule for rule in comment.rules or () if rule not in RULES]
+        if comment.rules is None:
+            problem = "nothing on this line breaks a rule"
+        elif unknown:
+            problem = f"there is no rule {unknown[0]}"
+        else:
+            problem = "nothing on this line breaks a rule it names" if comment.rules else "it names no rule"
         yield Finding(
-            path=source.name,
-            line=node.lineno,
-            column=len(before.decode(errors="replace")) + 1,
-            rule=offence.rule,
-            message=offence.message,
-            hint=offence.hint,
+            rule="WF001",
+            path=path,
+            line=comment.line,
+            column=comment.column,
+            message=f"`{named}` silences nothing: {problem}",
+            hint="remove it",
         )
 
 
-def _unreadable(path: str, error: Exception) -> Finding:
+def _unreadable(path: str, error: BaseException) -> Finding:
     line, column = 1, 1
     if isinstance(error, SyntaxError):
         line, column = max(error.lineno or 1, 1), max(error.offset or 1, 1)
@@ -119,7 +223,7 @@ def _unreadable(path: str, error: Exception) -> Finding:
     elif isinstance(error, ValueError):
         message = f"this is no Python: {error}"
     else:
-        message = "this nests too deeply to be checked"
+        message = _TOO_DEEP
     return Finding(
         path=path,
         line=line,
@@ -128,65 +232,3 @@ def _unreadable(path: str, error: Exception) -> Finding:
         message=message,
         hint="mend it, or keep the file out of the bundle with .gitignore",
     )
-
-
-def _offences(module: ast.Module, classes: set[str], own: set[str]) -> Iterable[Offence]:
-    """Read every workflow of a file; what several of them share is told once."""
-    scope = scopes.of_module(module, own)
-    written = {node.name: node for node in ast.walk(module) if isinstance(node, ast.ClassDef)}
-    found: dict[tuple[str, int, int], Offence] = {}
-    for name, node in written.items():
-        methods = _methods(node, written)
-        run = methods.get("run")
-        if run is not None and (name in classes or _is_workflow(node, written, scope)):
-            for offence in workflow_code.read(run, methods, scope, own):
-                found.setdefault((offence.rule, offence.node.lineno, offence.node.col_offset), offence)
-    return found.values()
-
-
-def _is_workflow(
-    node: ast.ClassDef, written: Mapping[str, ast.ClassDef], scope: Scope, seen: frozenset[str] = frozenset()
-) -> bool:
-    for base in node.bases:
-        named = base.value if isinstance(base, ast.Subscript) else base
-        match named:
-            case ast.Attribute(attr=name):
-                pass
-            case ast.Name(id=name):
-                meaning = scope.meaning(name)
-                if isinstance(meaning, Imported):
-                    name = meaning.name.rpartition(".")[2]
-            case _:
-                continue
-        if name == ENTRYPOINT:
-            return True
-        above = written.get(name)
-        if above is not None and name not in seen and _is_workflow(above, written, scope, seen | {name}):
-            return True
-    return False
-
-
-def _methods(
-    node: ast.ClassDef, written: Mapping[str, ast.ClassDef], seen: frozenset[str] = frozenset()
-) -> dict[str, FunctionNode]:
-    """Give the methods of a class, inherited ones too as far as they are written in the same file."""
-    found: dict[str, FunctionNode] = {}
-    for base in reversed(node.bases):
-        if isinstance(base, ast.Name) and base.id in written and base.id not in seen:
-            found |= _methods(written[base.id], written, seen | {base.id})
-    for member in node.body:
-        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
-            found[member.name] = member
-    return found
-
-
-def _silenced(text: bytes) -> dict[int, set[str]]:
-    """Give by line the rules that a comment silences; "" stands for all."""
-    found: dict[int, set[str]] = {}
-    if b"wflow:" not in text:
-        return found
-    for token in tokenize.tokenize(io.BytesIO(text).readline):
-        if token.type == tokenize.COMMENT and (said := _IGNORE.search(token.string)):
-            rules = {""} if said[1] is None else {rule.strip() for rule in said[1].split(",")} - {""}
-            found.setdefault(token.start[0], set()).update(rules)
-    return found

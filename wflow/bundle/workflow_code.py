@@ -1,90 +1,65 @@
 """Reads the code of a workflow that runs again on every replay, and tells what must not be in it.
 
-That is `run`, the methods it calls on its own object and the functions inside them that it calls; never what
-is handed to a step to run. Only calls are followed: one that is passed by name is taken for a step's body.
+That is `run`, the methods it calls on its own object, the functions inside them that it calls, and those of
+any module of the project that are given the step API; never what is handed to a step to run. Other functions
+of the project may serve steps as well: what they do is told where workflow code calls them.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from wflow.bundle import forbidden, scopes
-from wflow.bundle.scopes import Function, FunctionNode, Imported, Meaning, Self, StepApi, Variable
+from wflow.bundle import awaiting, bodies, changes, endings, forbidden, naming, scopes, unordered
+from wflow.bundle.deeds import Deeds
+from wflow.bundle.offences import shown
+from wflow.bundle.reading import Body, GlobalRead, Reading, asks_for_steps
+from wflow.bundle.scopes import Function, Self, StepApi, Variable
+from wflow.bundle.step_calls import is_body, step_call
 
 if TYPE_CHECKING:
-    from wflow.bundle.forbidden import Ban
-    from wflow.bundle.scopes import Scope
+    from collections.abc import Mapping
 
-_STEPS: Final = {"do", "sleep", "sleep_until", "wait_for_event", "sleepUntil", "waitForEvent"}
+    from wflow.bundle.modules import Modules
+    from wflow.bundle.offences import Offence
+    from wflow.bundle.scopes import Meaning, Scope
+    from wflow.bundle.step_calls import StepCall
+
 _CALLING: Final = {f"builtins.{name}" for name in ("map", "filter", "sorted", "min", "max")}
-_CONTAINERS: Final = {f"builtins.{name}" for name in ("list", "dict", "set", "bytearray")} | {
-    f"collections.{name}" for name in ("defaultdict", "deque", "Counter", "OrderedDict")
-}
-_MUTATORS: Final = {
-    *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault"),
-    *("pop", "popleft", "popitem", "remove", "discard", "clear", "sort", "reverse"),
-}
+_OF_NAMES: Final = {"WF101", "WF102", "WF110"}
+"""In a step's name these are `WF107`, which `naming` tells."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offence:
-    """A rule that is broken, and by which piece of code."""
-
-    rule: str
-    node: ast.expr | ast.stmt
-    message: str
-    hint: str
-
-
-def read(
-    run: FunctionNode, methods: Mapping[str, FunctionNode], module: Scope, own: Collection[str]
-) -> list[Offence]:
-    """Read `run` of a class with these ``methods`` and all it calls; ``own`` are modules of the project."""
-    names = scopes.positional(run)
+def read(run: Function, methods: Mapping[str, Function], modules: Modules) -> list[Offence]:
+    """Read `run` of a class with these ``methods`` and all it calls."""
+    names = scopes.positional(run.node)
     given: dict[str, Meaning] = dict(zip(names, (Self(), Variable(), StepApi()), strict=False))
-    reading = _Reading(methods=methods, own=own, ctx=names[2] if len(names) > 2 else "ctx")
-    reading.follow(Function(node=run, scope=module), given)
+    ctx = names[2] if len(names) > 2 else "ctx"
+    reading = Reading(modules=modules, run=run.node, methods=methods, ctx=ctx)
+    deeds = Deeds(modules)
+    reading.follow(run, given)
     while reading.waiting:
         function, given = reading.waiting.pop()
-        scope = scopes.of_function(function.node, function.scope, given, own)
-        body = function.node.body
-        for node in [body] if isinstance(body, ast.expr) else body:
-            _Reader(reading, scope).visit(node)
+        reader = _Reader(reading, deeds, function, reading.scope_of(function, given))
+        reading.nodes[id(reader.scope)] = function.node
+        for node in scopes.body_of(function.node):
+            reader.visit(node)
+        parts = list(scopes.inside(scopes.body_of(function.node)))
+        awaiting.judge_declared(reading, reader.scope, function.node, parts)
+        bodies.judge_kept(reading, reader.scope, parts, is_run=function.node is run.node)
+    bodies.judge(reading)
+    changes.judge(reading)
     return list(reading.offences.values())
-
-
-@dataclass(slots=True, kw_only=True)
-class _Reading:
-    """What is still to be read of a class, and what was found."""
-
-    methods: Mapping[str, FunctionNode]
-    own: Collection[str]
-    ctx: str
-    waiting: list[tuple[Function, dict[str, Meaning]]] = field(default_factory=list)
-    seen: set[tuple[FunctionNode, frozenset[str]]] = field(default_factory=set)
-    offences: dict[tuple[str, int, int], Offence] = field(default_factory=dict)
-
-    def follow(self, function: Function, given: dict[str, Meaning]) -> None:
-        key = (function.node, frozenset(name for name, what in given.items() if isinstance(what, StepApi)))
-        if key not in self.seen:
-            self.seen.add(key)
-            self.waiting.append((function, given))
-
-    def tell(self, rule: str, node: ast.expr | ast.stmt, message: str, hint: str) -> None:
-        offence = Offence(rule=rule, node=node, message=message, hint=hint)
-        self.offences.setdefault((rule, node.lineno, node.col_offset), offence)
 
 
 class _Reader(ast.NodeVisitor):
     """Reads one function."""
 
-    def __init__(self, reading: _Reading, scope: Scope) -> None:
+    def __init__(self, reading: Reading, deeds: Deeds, function: Function, scope: Scope) -> None:
+        self.scope = scope
         self._reading = reading
-        self._scope = scope
+        self._deeds = deeds
+        self._parents = awaiting.parents_in(function.node)
         self._in_name = False
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -97,6 +72,9 @@ class _Reader(ast.NodeVisitor):
         defaults = [default for default in node.args.kw_defaults if default is not None]
         for evaluated in (*node.decorator_list, *node.args.defaults, *defaults):
             self.visit(evaluated)
+        made = Function(node=node, scope=self.scope)
+        if is_body(made):
+            self._reading.bodies[node] = Body(function=made, given={}, keeps=True)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Leave out: a class in workflow code is seldom, and its methods run who knows when."""
@@ -109,206 +87,163 @@ class _Reader(ast.NodeVisitor):
         if node.value is not None:
             self.visit(node.value)
 
-    def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call) and self._is_unawaited_step(node.value):
-            shown = _shown(node.value.func)
-            self._reading.tell(
-                "WF105",
-                node.value,
-                f"`{shown}(...)` is not awaited: the step may never run, and nobody learns of its failure",
-                f"write `await {shown}(...)`",
-            )
-        self.visit(node.value)
-
     def visit_Call(self, node: ast.Call) -> None:
-        if self._is_step(node):
-            name, others = _name_of_step(node)
-            if name is not None:
-                self._in_name = True
-                self.visit(name)
-                self._in_name = False
-            for other in others:
-                self.visit(other)
+        awaiting.judge(self._reading, self.scope, node, self._parents)
+        step = step_call(self.scope, node)
+        if step is not None:
+            self._visit_step(step)
             return
         self._judge(node)
         self._follow(node)
+        self._judge_order(node)
         self.generic_visit(node)
 
+    def _visit_step(self, step: StepCall) -> None:
+        for name in (step.name, step.formerly):
+            if name is not None:
+                naming.judge(self._reading, self.scope, name)
+                self._in_name = True
+                self.visit(name)
+                self._in_name = False
+        handed = [each for each in (step.body, *step.aside) if each is not None]
+        for function in handed:
+            bodies.collect(self._reading, self.scope, step, function)
+        if step.method == "map" and len(step.call.args) > 1:
+            unordered.tell_if_set(self._reading, self.scope, step.call.args[1])
+        for other in step.others():
+            if not (other in handed and isinstance(other, ast.Name | ast.Attribute)):
+                self.visit(other)
+
     def visit_Name(self, node: ast.Name) -> None:
-        if not isinstance(node.ctx, ast.Load) and node.id in self._scope.borrowed:
-            self._tell_mutation(node, node.id)
+        if not isinstance(node.ctx, ast.Load):
+            if node.id in self.scope.borrowed and self.scope.is_global(node.id):
+                changes.tell(self._reading, self.scope, node, node.id)
+            return
+        self._judge_environment(node)
+        self._refer(node)
+        if self.scope.is_global(node.id) and isinstance(self.scope.meaning(node.id), Variable):
+            self._note_read(node, self.scope.module().path, node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         self._judge_target(node)
+        if isinstance(node.ctx, ast.Load):
+            self._judge_environment(node)
+            self._refer(node)
+            if isinstance(node.value, ast.Name) and isinstance(self.scope.meaning(node.value.id), Self):
+                self._reading.attributes.add(node.attr)
+            found = self._reading.modules.resolve(self.scope, node)
+            if found is not None and isinstance(found[1], Variable):
+                self._note_read(node, found[0].path, node.attr)
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         self._judge_target(node)
         self.generic_visit(node)
 
-    def _is_step(self, call: ast.Call) -> bool:
-        match call.func:
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if attribute in _STEPS:
-                return isinstance(self._scope.meaning(name), StepApi)
-        return False
+    def visit_For(self, node: ast.For) -> None:
+        unordered.judge_loop(self._reading, self.scope, node)
+        self.generic_visit(node)
 
-    def _is_unawaited_step(self, call: ast.Call) -> bool:
-        if self._is_step(call):
-            return True
-        match call.func:
-            case ast.Name(id=name):
-                meaning = self._scope.meaning(name)
-                return isinstance(meaning, Function) and self._is_body(meaning)
-        return False
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        unordered.judge_comprehension(self._reading, self.scope, node, self._parents)
+        self.generic_visit(node)
 
-    def _is_body(self, function: Function) -> bool:
-        """Say whether a decorator makes a function a step."""
-        if isinstance(function.node, ast.Lambda):
-            return False
-        return any(
-            isinstance(decorator, ast.Call) and self._is_step(decorator)
-            for decorator in function.node.decorator_list
-        )
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        unordered.judge_comprehension(self._reading, self.scope, node, self._parents)
+        self.generic_visit(node)
+
+    def visit_Starred(self, node: ast.Starred) -> None:
+        if isinstance(node.ctx, ast.Load) and not isinstance(self._parents.get(node), ast.Set):
+            unordered.tell_if_set(self._reading, self.scope, node.value)
+        self.generic_visit(node)
+
+    def visit_Try(self, node: ast.Try) -> None:
+        endings.judge_try(self._reading, self.scope, node)
+        self.generic_visit(node)
+
+    def visit_With(self, node: ast.With) -> None:
+        endings.judge_with(self._reading, self.scope, node)
+        self.generic_visit(node)
+
+    def visit_While(self, node: ast.While) -> None:
+        endings.judge_while(self._reading, self.scope, node, self._parents)
+        self.generic_visit(node)
 
     def _judge(self, call: ast.Call) -> None:
-        full_name = self._scope.full_name(call.func)
-        ban = None
-        if full_name is not None:
-            ban = forbidden.ban_on(full_name, call)
-            if self._in_name and forbidden.is_unstable(full_name):
-                ban = forbidden.CHANCE
-        if ban is None and isinstance(call.func, ast.Attribute):
-            ban = self._ban_on_method(call.func)
-        if ban is None:
-            return
-        shown = f"`{_shown(call.func)}()`"
-        if self._in_name and ban in {forbidden.CLOCK, forbidden.CHANCE}:
-            self._reading.tell(
-                "WF107",
-                call,
-                f"the step's name depends on {shown}: a replay asks for another step",
-                "name a step after what it does, with the loop's variable where there is a loop",
-            )
-        else:
+        ban = forbidden.ban_in(self.scope, call)
+        if ban is not None and not (self._in_name and ban.rule in _OF_NAMES):
             hint = ban.hint.format(ctx=self._reading.ctx)
-            self._reading.tell(ban.rule, call, f"{shown} {ban.problem}", hint)
+            self._reading.tell(ban.rule, self.scope, call, f"`{shown(call.func)}()` {ban.problem}", hint=hint)
+        match call.func:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if attribute in changes.MUTATORS:
+                if changes.is_outer_container(self.scope, name):
+                    changes.tell(self._reading, self.scope, call.func, name)
 
-    def _ban_on_method(self, method: ast.Attribute) -> Ban | None:
-        root = _root(method.value)
-        if root is not None and isinstance(self._scope.meaning(root), Self | StepApi):
-            return None  # a method of their own, or a binding, whose calls are recorded
-        if method.attr in _MUTATORS and isinstance(method.value, ast.Name):
-            meaning = self._scope.meaning(method.value.id)
-            if self._scope.is_global(method.value.id) and self._is_container(meaning):
-                self._tell_mutation(method, method.value.id)
-        return forbidden.ban_on_method(method.attr, of_a_path=self._is_path(method.value))
+    def _judge_environment(self, node: ast.Name | ast.Attribute) -> None:
+        parent = self._parents.get(node)
+        is_target = isinstance(parent, ast.Subscript) and not isinstance(parent.ctx, ast.Load)
+        if not is_target and self.scope.full_name(node) in forbidden.ENVIRONMENT:
+            ban = forbidden.PROCESS
+            hint = ban.hint.format(ctx=self._reading.ctx)
+            self._reading.tell(ban.rule, self.scope, node, f"`{shown(node)}` {ban.problem}", hint=hint)
 
-    def _is_path(self, expression: ast.expr) -> bool:
-        match expression:
-            case ast.Call(func=function):
-                is_method = isinstance(function, ast.Attribute) and self._is_path(function.value)
-                return is_method or self._scope.full_name(function) == forbidden.PATH
-            case ast.BinOp(left=value, op=ast.Div()) | ast.Attribute(value=value):
-                return self._is_path(value)
-            case ast.Name(id=name):
-                meaning = self._scope.meaning(name)
-                made = meaning.value if isinstance(meaning, Variable) else None
-                return made is not None and not isinstance(made, ast.Name) and self._is_path(made)
-        return False
-
-    def _is_container(self, meaning: Meaning | None) -> bool:
-        match meaning:
-            case Variable(value=ast.List() | ast.Dict() | ast.Set() | ast.ListComp() | ast.DictComp()):
-                return True
-            case Variable(value=ast.Call(func=function)):
-                return self._scope.full_name(function) in _CONTAINERS
-        return False
+    def _judge_order(self, call: ast.Call) -> None:
+        unordered.judge_call(self._reading, self.scope, call, self._parents)
 
     def _judge_target(self, node: ast.Attribute | ast.Subscript) -> None:
-        root = None if isinstance(node.ctx, ast.Load) else _root(node)
-        if root is None or not self._scope.is_global(root):
+        root = None if isinstance(node.ctx, ast.Load) else forbidden.root_of(node)
+        if root is None or not self.scope.is_global(root):
             return
-        if isinstance(self._scope.meaning(root), Variable | Imported | Function):
-            self._tell_mutation(node, root)
+        if not isinstance(self.scope.meaning(root), Self | StepApi):
+            changes.tell(self._reading, self.scope, node, root)
 
-    def _tell_mutation(self, node: ast.expr, name: str) -> None:
-        self._reading.tell(
-            "WF106",
-            node,
-            f"`{name}` is changed in workflow code: it lives outside of `run`, and a replay changes it again",
-            "keep it in a variable of `run`, or return it from a step",
-        )
+    def _note_read(self, node: ast.Name | ast.Attribute, path: str, name: str) -> None:
+        if not changes.is_being_changed(node, self._parents):
+            self._reading.reads.append(GlobalRead(path=path, name=name, scope=self.scope, node=node))
 
     def _follow(self, call: ast.Call) -> None:
-        match call.func:
-            case ast.Name(id=name):
-                self._follow_function(self._scope.meaning(name), call)
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-                method = self._reading.methods.get(attribute)
-                if method is not None and isinstance(self._scope.meaning(name), Self):
-                    self._follow_method(method, call)
-        if self._scope.full_name(call.func) in _CALLING:
+        found = self._reading.called(self.scope, call)
+        if found is not None:
+            self._run(found[0], found[1], call)
+        if self.scope.full_name(call.func) in _CALLING:
             for value in (*call.args, *(keyword.value for keyword in call.keywords)):
                 self._hand_over(value)
 
+    def _run(self, function: Function, given: dict[str, Meaning], call: ast.Call | None) -> None:
+        """Read what is run here; of a function that steps may run as well, tell only what it does."""
+        if is_body(function):
+            return
+        is_inner = function.scope.outer is not None
+        is_method = any(function is method for method in self._reading.methods.values())
+        if is_inner or is_method or any(isinstance(what, StepApi) for what in given.values()):
+            self._reading.follow(function, given)
+        elif call is not None:
+            for deed in self._deeds.of(function):
+                hint = deed.ban.hint.format(ctx=self._reading.ctx)
+                said = f"`{shown(call.func)}()` calls `{deed.shown}()` ({deed.path}:{deed.line}), which"
+                message = f"{said} {deed.ban.problem}"
+                origin = (deed.path, deed.line)
+                self._reading.tell(deed.ban.rule, self.scope, call, message, hint=hint, origin=origin)
+
     def _hand_over(self, value: ast.expr) -> None:
-        match value:
-            case ast.Lambda():
-                self._reading.follow(Function(node=value, scope=self._scope), {})
-            case ast.Name(id=name):
-                self._follow_function(self._scope.meaning(name), None)
+        if isinstance(value, ast.Lambda):
+            self._reading.follow(Function(node=value, scope=self.scope), {})
+        elif isinstance(value, ast.Name | ast.Attribute):
+            function = self._reading.function(self.scope, value)
+            if function is not None:
+                self._run(function, {}, None)
 
-    def _follow_function(self, meaning: Meaning | None, call: ast.Call | None) -> None:
-        if isinstance(meaning, Function) and meaning.scope.outer is not None and not self._is_body(meaning):
-            names = scopes.positional(meaning.node)
-            self._reading.follow(meaning, self._given(names, call) if call else {})
-
-    def _follow_method(self, method: FunctionNode, call: ast.Call) -> None:
-        module = self._scope
-        while module.outer is not None:
-            module = module.outer
-        names = scopes.positional(method)
-        given: dict[str, Meaning] = {}
-        if names and not _is_static(method):
-            given = {names[0]: Self()}
-            names = names[1:]
-        self._reading.follow(Function(node=method, scope=module), given | self._given(names, call))
-
-    def _given(self, names: list[str], call: ast.Call) -> dict[str, Meaning]:
-        """Find the parameters that are given the step API."""
-        placed = takewhile(lambda value: not isinstance(value, ast.Starred), call.args)
-        by_place = dict(zip(names, placed, strict=False))
-        by_name = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
-        return {
-            name: StepApi()
-            for name, value in (by_place | by_name).items()
-            if isinstance(value, ast.Name) and isinstance(self._scope.meaning(value.id), StepApi)
-        }
-
-
-def _name_of_step(call: ast.Call) -> tuple[ast.expr | None, list[ast.expr]]:
-    """Part the name of a step from the other things it is called with."""
-    values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    named = next((keyword.value for keyword in call.keywords if keyword.arg == "name"), None)
-    name = named or (call.args[0] if call.args else None)
-    return name, [value for value in values if value is not name]
-
-
-def _root(expression: ast.expr) -> str | None:
-    while isinstance(expression, ast.Attribute | ast.Subscript | ast.Call):
-        expression = expression.func if isinstance(expression, ast.Call) else expression.value
-    return expression.id if isinstance(expression, ast.Name) else None
-
-
-def _is_static(method: FunctionNode) -> bool:
-    if isinstance(method, ast.Lambda):
-        return False
-    return any(
-        isinstance(decorator, ast.Name) and decorator.id == "staticmethod"
-        for decorator in method.decorator_list
-    )
-
-
-def _shown(expression: ast.expr) -> str:
-    text = ast.unparse(expression)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    def _refer(self, node: ast.Name | ast.Attribute) -> None:
+        """Follow a function that is not called here and yet does steps: someone will call it with the API."""
+        parent = self._parents.get(node)
+        if isinstance(parent, ast.Call) and parent.func is node:
+            return
+        function = self._reading.function(self.scope, node)
+        if function is None or is_body(function):
+            return
+        given: dict[str, Meaning] = {name: StepApi() for name in asks_for_steps(function.node)}
+        if given:
+            names = scopes.positional(function.node)
+            if isinstance(node, ast.Attribute) and names:
+                given.setdefault(names[0], Self())
+            self._reading.follow(function, given)
