@@ -206,8 +206,7 @@ def test_a_failing_step_is_tried_again_as_often_as_its_policy_says_and_rests_bet
     failed = [fact for fact in played.facts if isinstance(fact, Failed)]
     assert [fact.attempt for fact in failed] == [1, 2, 3]
     assert [fact.retry_at is None for fact in failed] == [False, False, True]
-    moves = [fact.status for fact in played.facts if hasattr(fact, "status")]
-    assert moves == ["running", "waiting", "running", "waiting", "running", "complete"]
+    assert played.moves == ["running", "waiting", "running", "waiting", "running", "complete"]
 
 
 def test_a_retry_without_delay_does_not_rest():
@@ -730,7 +729,8 @@ def test_the_event_is_that_of_the_creation_on_every_replay():
 
     play(run, params={"items": [1]}, crash_at={1})
     moment = datetime.fromtimestamp(CREATED / 1000, UTC)
-    assert seen == [("order-1", "flow", moment, [1, "mine"])] * 2, (
+    assert len(seen) >= 2
+    assert all(one == ("order-1", "flow", moment, [1, "mine"]) for one in seen), (
         "a change of the payload is no part of the event"
     )
 

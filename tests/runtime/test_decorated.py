@@ -51,9 +51,9 @@ def test_decorating_alone_runs_nothing():
 
 
 def test_calling_it_again_is_another_visit():
-    async def run(event, step):
-        counted = iter("abc")
+    counted = iter("abc")
 
+    async def run(event, step):
         @step.do("draw")
         def draw():
             return next(counted)
@@ -202,9 +202,9 @@ def test_a_step_under_way_is_waited_for_and_not_run_twice():
 
 
 def test_a_dependency_gives_its_latest_result():
-    async def run(event, step):
-        numbers = iter((1, 2))
+    numbers = iter((1, 2))
 
+    async def run(event, step):
         @step.do()
         async def draw():
             return next(numbers)
@@ -259,9 +259,9 @@ def test_a_step_may_be_decorated_after_the_one_that_names_it():
 
 
 def test_a_failed_dependency_fails_the_step_and_is_run_again_when_it_is_asked_for_again():
-    async def run(event, step):
-        fails = iter((True, False))
+    fails = iter((True, False))
 
+    async def run(event, step):
         @step.do(config={"retries": {"limit": 0, "delay": 0}})
         async def shaky():
             if next(fails):
@@ -400,9 +400,9 @@ def test_a_crash_changes_nothing(crash_after):
 
 
 def test_config_says_how_often_and_how_long():
-    async def run(event, step):
-        attempts = []
+    attempts = []
 
+    async def run(event, step):
         @step.do(config={"retries": {"limit": 2, "delay": 0, "backoff": "constant"}, "timeout": 5})
         async def hang(ctx):
             attempts.append(ctx.attempt)

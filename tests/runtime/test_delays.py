@@ -59,9 +59,11 @@ def test_a_function_says_how_long_to_wait_and_gets_by_name_what_it_names(kind):
         "awaitable": lambda **all_of_it: slow(**all_of_it),  # noqa: PLW0108 - what it returns is awaited
     }
 
+    body = failing(NO, KeyError("lost"))
+
     async def run(event, ctx):
         retries = {"limit": 3, "delay": given[kind], "backoff": "constant"}
-        return await ctx.do("charge", failing(NO, KeyError("lost")), retries=retries)
+        return await ctx.do("charge", body, retries=retries)
 
     played = play(run)
     assert played.result == 5
@@ -281,16 +283,17 @@ def test_one_that_takes_what_there_is_not_is_refused():
 def test_the_delays_of_a_steps_first_start_hold():
     """Whoever had a plain delay keeps it when the code is changed; and the function is not asked."""
     asked: list[int] = []
+    first, second = failing(NO), failing(NO)
 
     async def before(event, ctx):
-        await ctx.do("charge", failing(NO), retries={"limit": 3, "delay": 5, "backoff": "constant"})
+        await ctx.do("charge", first, retries={"limit": 3, "delay": 5, "backoff": "constant"})
 
     def delay():
         asked.append(1)
         return 7_000
 
     async def after(event, ctx):
-        return await ctx.do("charge", failing(NO), retries={"limit": 9, "delay": delay})
+        return await ctx.do("charge", second, retries={"limit": 9, "delay": delay})
 
     async def until_failed(stage):
         await stage.until(lambda: any(isinstance(fact, Failed) for fact in stage.facts))

@@ -31,6 +31,10 @@ AT_ONCE = {"limit": 2, "delay": 0}
 # -- crashes -----------------------------------------------------------------------------------------------
 
 
+def test_an_instance_that_is_let_go_at_each_await_starts_again_for_each_outcome(mode):
+    assert play(steps_of(3)).stage.starts == {"resident": 1, "evicting": 4}[mode]
+
+
 @pytest.mark.parametrize("crash_at", range(12))
 def test_a_crash_before_any_append_of_ten_steps_changes_nothing(crash_at):
     ran: Counter[int] = Counter()
@@ -176,6 +180,7 @@ DELAYS = itertools.count()
 RACES = [racing, first_of, as_they_come, sets_of_tasks, timed_out, waited_for, pipeline]
 
 
+@pytest.mark.cut_off
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_a_race_has_the_same_winner_when_it_is_replayed_from_any_point(race):
     whole = play(race)
@@ -190,6 +195,7 @@ def test_a_race_has_the_same_winner_when_it_is_replayed_from_any_point(race):
     assert again.told == whole.told, "a replay of the whole journal adds nothing"
 
 
+@pytest.mark.cut_off
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_a_race_survives_a_crash_at_every_commit(race):
     commits = play(race).commits
@@ -266,6 +272,7 @@ async def fail_a_little(n):
     raise ValueError(f"no {n}")
 
 
+@pytest.mark.cut_off
 @pytest.mark.parametrize("seed", range(10_000 if os.environ.get("WFLOW_STORM") else 60))
 def test_whatever_a_workflow_is_made_of_crashes_change_nothing_that_is_kept(seed):
     chance = random.Random(seed)
@@ -291,6 +298,7 @@ def test_whatever_a_workflow_is_made_of_crashes_change_nothing_that_is_kept(seed
     assert order.result == played.result
 
 
+@pytest.mark.resident("it holds back what a turn hears")
 def test_an_event_that_a_cancelled_wait_had_taken_goes_to_the_next_one():
     async def run(event, ctx):
         first = asyncio.create_task(ctx.wait_for_event("wait", "item"))
@@ -770,6 +778,7 @@ def test_an_async_generator_that_was_left_in_the_middle_is_closed_in_its_place()
             await ctx.do("close", number, 0)
 
     async def run(event, ctx):
+        told.clear()
         async for page in pages(ctx):
             if page == 1:
                 break
@@ -813,6 +822,7 @@ def test_code_that_tries_on_and_on_over_the_limit_of_steps_is_errored(monkeypatc
 # -- rest, drain and resume --------------------------------------------------------------------------------
 
 
+@pytest.mark.resident("it is about one that does not start again")
 def test_a_hot_turn_goes_on_where_it_stands():
     entered = []
 
@@ -932,6 +942,7 @@ def test_draining_commits_a_failed_attempt_and_begins_no_other():
     assert play(run, script).result == 2
 
 
+@pytest.mark.resident("it counts the starts")
 def test_draining_drops_what_rests_and_says_nothing():
     async def run(event, ctx):
         await ctx.sleep("nap", 40)
@@ -971,6 +982,47 @@ def test_draining_takes_an_event_in_and_leaves_the_rest_to_the_next():
     assert play(run, script).result == 5
 
 
+@pytest.mark.resident("it hands back the one turn there is")
+def test_one_turn_is_handed_back_as_soon_as_nothing_of_it_runs():
+    free: list[bool] = []
+
+    async def slow(n):
+        while not free:  # noqa: ASYNC110 - the test sets it
+            await asyncio.sleep(0.001)
+        return n
+
+    async def run(event, ctx):
+        return [await ctx.do("slow", slow, 1), await ctx.do("after", number, 2)]
+
+    async def script(stage):
+        await stage.until(lambda: stage.running)
+        stage.turn.hand_back()
+        assert not stage.released
+        free.append(True)
+        await stage.until(lambda: stage.released)
+        assert [fact.key for fact in stage.facts if isinstance(fact, Settled)] == ["slow-1"]
+        assert not stage.draining
+        stage.claim()
+
+    played = play(run, script)
+    assert played.result == [1, 2]
+    assert played.stage.released == 1
+
+
+@pytest.mark.resident("it counts the starts")
+def test_a_turn_at_rest_that_is_handed_back_is_dropped():
+    async def run(event, ctx):
+        await ctx.sleep("nap", 40)
+
+    async def script(stage):
+        await stage.until(lambda: stage.change)
+        await asyncio.sleep(0)
+        stage.turn.hand_back()
+        assert stage.turn.state.name == "OVER"
+
+    assert play(run, script).stage.starts == 2
+
+
 def test_a_turn_played_while_the_runtime_drains_is_handed_back_at_once():
     async def script(stage):
         await stage.until(lambda: stage.released)
@@ -980,6 +1032,7 @@ def test_a_turn_played_while_the_runtime_drains_is_handed_back_at_once():
     assert play(steps_of(2), script, draining=True).result == [0, 1]
 
 
+@pytest.mark.resident("it ends the one turn there is")
 def test_a_refused_commit_ends_the_turn_without_a_word():
     async def script(stage):
         await stage.until(lambda: stage.commits == 1)
@@ -1053,6 +1106,7 @@ def test_a_turn_that_is_over_can_be_collected(ending):
     assert asyncio.run(perform()) == [None, None]
 
 
+@pytest.mark.resident("it measures a stay in memory")
 def test_ten_thousand_steps_keep_nothing_in_memory_and_cost_the_same_at_the_end_as_at_the_beginning():
     calls: Counter[int] = Counter()
     sizes = []
@@ -1086,6 +1140,7 @@ def test_ten_thousand_steps_keep_nothing_in_memory_and_cost_the_same_at_the_end_
     assert calls[1] <= calls[0] * 1.02
 
 
+@pytest.mark.resident("so many are played once")
 def test_a_workflow_may_have_twenty_five_thousand_steps_if_its_config_says_so():
     async def run(event, ctx):
         done = 0
@@ -1143,6 +1198,7 @@ def held(code):
 OWN = ("wflow.engine", "wflow.runtime.running", "wflow.runtime.undoing", "wflow.runtime.parked")
 
 
+@pytest.mark.resident("it breaks the one turn there is")
 def test_an_error_of_ours_pauses_the_instance_and_says_so(capsys):
     async def run(event, ctx):
         return await ctx.do("step", number, 1)
@@ -1171,6 +1227,7 @@ def test_a_value_in_the_journal_that_cannot_be_read_pauses_the_instance(capsys):
     assert "wflow failed" not in capsys.readouterr().out
 
 
+@pytest.mark.resident("it holds back what a turn hears")
 def test_an_outcome_is_given_to_the_code_only_when_it_is_on_disk():
     seen = []
 

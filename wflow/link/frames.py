@@ -130,6 +130,12 @@ class HandBack(_Message, frozen=True, tag=11):
     instances: list[int]
 
 
+class Keep(_Message, frozen=True, tag=12):
+    """Nobody wants these back any more: go on with those that were not given back yet."""
+
+    instances: list[int]
+
+
 # -- from a runtime to the runner ------------------------------------------------------------------------
 
 
@@ -230,7 +236,7 @@ class Rehearsed(_Message, frozen=True, tag=30):
     verdict: Verdict
 
 
-ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack
+ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack | Keep
 ToRunner = (
     Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted | Rehearsed
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflow.errors import LoadError
-from wflow.runtime import aliases, workers
+from wflow.runtime import aliases, site, workers
 from wflow.runtime.authoring import WorkerEntrypoint, WorkflowEntrypoint
 from wflow.runtime.workers.entrypoint import of_functions
 
@@ -44,13 +44,23 @@ def load(root: Path, manifest: Manifest) -> Code:
 
     Raises LoadError with the user's part of the traceback, the file and the line.
     """
-    main = root / manifest.main
     # A file saved twice within a second can have the age and the size of its cached bytecode, and other
     # contents.
     sys.dont_write_bytecode = True
+    return classes(bring(root, manifest), manifest)
+
+
+def bring(root: Path, manifest: Manifest) -> ModuleType:
+    """Import ``manifest.main``; raises LoadError."""
+    main = root / manifest.main
+    site.seen_from(root)
     _admit(main.parent, root)
     aliases.install([main.parent, root])
-    module = _import(root, main)
+    return _import(root, main)
+
+
+def classes(module: ModuleType, manifest: Manifest) -> Code:
+    """Find in ``manifest.main`` what the manifest names; raises LoadError."""
     workflows = {
         entry.name: _workflow(module, manifest.main, entry.class_name) for entry in manifest.workflows
     }

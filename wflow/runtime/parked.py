@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from typing import TYPE_CHECKING, Final
 
-from wflow.runtime.clock import now
+from wflow.runtime.clock import ring_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from wflow.engine.decisions import Park
+    from wflow.runtime.clock import Timer
 
 SLACK: Final = 64
 """Entries of steps that no longer wait, beyond twice those that do, before the queue is made anew."""
@@ -89,7 +89,7 @@ class Alarm:
         """Make one that is not set."""
         self._call = ring
         self._at = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     def set(self, at: int | None) -> None:
         """Ring at an instant, instead of any that was set before; None is never."""
@@ -100,7 +100,7 @@ class Alarm:
             self._timer = None
         if at is not None:
             self._at = at
-            self._timer = asyncio.get_running_loop().call_later(max(0, at - now()) / 1000, self._ring)
+            self._timer = ring_at(at, self._ring)
 
     def _ring(self) -> None:
         self._timer = None

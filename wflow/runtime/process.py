@@ -23,23 +23,28 @@ from wflow.engine.facts import Moved
 from wflow.errors import LinkError, LoadError, WflowError, WorkflowInternalError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
-from wflow.runtime import event, loader, worker, workers
-from wflow.runtime.annotations import payload_of
+from wflow.runtime import beginning, loader, worker, workers
 from wflow.runtime.attempt import THREADS, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
 from wflow.runtime.failures import error_of, failure_of
-from wflow.runtime.fitting import fitting
 from wflow.runtime.home import State
 from wflow.runtime.loop import in_order
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import Lines, Output
+from wflow.runtime.rehearsal import refuse, rehearse, unplayed
 from wflow.runtime.streamed import Pieces
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
+
+    from wflow.bundle.manifest import Manifest
+    from wflow.runtime.code import Code
+
+    Load = Callable[[Path, Manifest, Output], loader.Code]
+    OfTurns = frames.Deliver | frames.Steer | frames.Drop | frames.HandBack | frames.Keep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,11 +60,17 @@ CALL_BYTES: Final = 64 * 1024 * 1024
 """What the arguments of one binding call may take."""
 
 
+def plainly(root: Path, manifest: Manifest, output: Output) -> loader.Code:
+    """Import the project, and leave the process as it is otherwise."""
+    del output
+    return loader.load(root, manifest)
+
+
 class Runtime:
     """Plays turns, answers requests, and says everything over the link."""
 
-    def __init__(self) -> None:
-        """Make an empty one on the running loop; `serve` connects it."""
+    def __init__(self, load: Load = plainly) -> None:
+        """Make an empty one on the running loop; `serve` connects it. ``load`` imports the user's code."""
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wflow-step")
         self.draining = False
         self._loop = asyncio.get_running_loop()
@@ -69,8 +80,9 @@ class Runtime:
         self.pieces = Pieces(self.call)
         self.output = Output(self._loop, self.channel.send)
         self._limits: dict[str, int] = {}
+        self._import = load
         self._code = loader.Code()
-        self._env = Env({})
+        self._env = self._mute = Env({})
         self._turns: dict[int, Turn] = {}
         self._resting: dict[int, float] = {}
         self._young: list[tuple[Turn, str]] = []
@@ -78,13 +90,29 @@ class Runtime:
         self._calls: dict[int, asyncio.Future[object]] = {}
         self._fetches: set[asyncio.Task[None]] = set()
         self._next_call = 0
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def serve(self, sock: socket.socket) -> None:
         """Talk over ``sock`` until the runner hangs up."""
         await connect(self.channel, sock)
         self.channel.send(frames.Hello(frames.PROTOCOL, os.getpid()))
-        self._loop.call_later(GRACE_S / 2, self._sweep)
+        self._sweeper = self._loop.call_later(GRACE_S / 2, self._sweep)
         await self._gone.wait()
+
+    def close(self) -> None:
+        """Let go of everything, without a word; for one whose process goes on."""
+        self._gone.set()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        self.channel.close()
+        for turn in list(self._turns.values()):
+            turn.drop()
+        for task in self._fetches:
+            task.cancel()
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(LinkError("the runtime is gone"))
+                future.exception()  # whoever waits for it may be gone as well
 
     # -- what turns use ------------------------------------------------------------------------------------
 
@@ -97,6 +125,10 @@ class Runtime:
     def rested(self, turn: Turn) -> None:
         """Keep a turn that rests in memory for a while."""
         self._resting[turn.instance] = self._loop.time() + GRACE_S
+
+    def handed(self, code: Code, spec: frames.Turn) -> Code:
+        """Give what the user's `run` is to ask for its steps: the turn's code, or what stands before it."""
+        return code
 
     def left(self, turn: Turn, *, released: bool) -> None:
         """Forget a turn."""
@@ -121,16 +153,18 @@ class Runtime:
                     task = self._loop.create_task(self._fetch(message))
                     self._fetches.add(task)
                     task.add_done_callback(self._fetches.discard)
-                case frames.Deliver() | frames.Steer() | frames.Drop():
+                case frames.Deliver() | frames.Steer() | frames.Drop() | frames.HandBack() | frames.Keep():
                     self._hear_of(message)
                 case frames.Load():
                     self._load(message)
+                case frames.Rehearse():
+                    self._loop.call_soon(self._rehearse, message)
                 case frames.Drain():
                     self.draining = True
                     for turn in list(self._turns.values()):
                         _tell(turn, turn.drain)
 
-    def _hear_of(self, message: frames.Deliver | frames.Steer | frames.Drop) -> None:
+    def _hear_of(self, message: OfTurns) -> None:
         """Hear of instances that are in memory, or were."""
         turns = self._turns
         match message:
@@ -144,6 +178,9 @@ class Runtime:
                 for instance in instances:
                     if turn := turns.get(instance):
                         turn.drop()
+            case frames.HandBack(instances) | frames.Keep(instances):
+                for turn in filter(None, map(turns.get, instances)):
+                    _tell(turn, turn.hand_back if isinstance(message, frames.HandBack) else turn.keep)
 
     def _lost(self, error: LinkError | None) -> None:
         if error is not None and sys.__stderr__ is not None:
@@ -154,9 +191,9 @@ class Runtime:
         try:
             manifest = manifests.decode(load.manifest)
             self._limits = {entry.name: entry.step_limit for entry in manifest.workflows}
-            sys.stdout, sys.stderr = Lines(self.output, "info"), Lines(self.output, "error")
             self._env = workers.env = build(manifest, load.secrets, self.call)
-            self._code = loader.load(Path(load.root), manifest)
+            self._mute = build(manifest, load.secrets, refuse)
+            self._code = self._import(Path(load.root), manifest, self.output)
         except LoadError as error:
             self.channel.send(
                 frames.NotLoaded(error.message, error.trace, error.file, error.line, error.hint)
@@ -167,8 +204,6 @@ class Runtime:
             trace = traceback.format_exc()
             self.channel.send(frames.NotLoaded(f"wflow cannot load this project: {error!r}", trace))
         else:
-            gc.collect()
-            gc.freeze()
             self.channel.send(frames.Loaded(list(self._code.workflows), self._code.handlers()))
 
     def _play(self, turns: Sequence[frames.Turn]) -> None:
@@ -189,7 +224,7 @@ class Runtime:
     def _start(self, spec: frames.Turn) -> None:
         def run(turn: Turn) -> Coroutine[Any, Any, object]:
             cls = self._code.workflows[spec.workflow]
-            return _run(cls, self._env, Context(turn.code, self.output), spec)
+            return beginning.run(cls, self._env, Context(self.handed(turn.code, spec), self.output), spec)
 
         try:
             turn = Turn(spec, self, run, step_limit=self._limits[spec.workflow])
@@ -198,6 +233,20 @@ class Runtime:
         else:
             self._turns[spec.instance] = turn
             _tell(turn, turn.play)
+
+    def _rehearse(self, asked: frames.Rehearse) -> None:
+        """Try a journal against the code, and tell the verdict."""
+        spec = asked.turn
+
+        def run(turn: Turn) -> Coroutine[Any, Any, object]:
+            cls = self._code.workflows[spec.workflow]
+            return beginning.run(cls, self._mute, Context(turn.code, self.output), spec)
+
+        if spec.workflow in self._limits:
+            verdict = rehearse(spec, run, step_limit=self._limits[spec.workflow])
+        else:
+            verdict = unplayed(f"this version has no workflow {spec.workflow!r}")
+        self.channel.send(frames.Rehearsed(asked.call, verdict))
 
     def _pause(self, spec: frames.Turn, error: Exception) -> None:
         """Hold an instance of which not even a turn can be made."""
@@ -260,7 +309,7 @@ class Runtime:
 
     def _sweep(self) -> None:
         """Let go of what has rested for a while; it goes on from its journal when it is due."""
-        self._loop.call_later(GRACE_S / 2, self._sweep)
+        self._sweeper = self._loop.call_later(GRACE_S / 2, self._sweep)
         due = self._loop.time()
         evicted = [instance for instance, until in self._resting.items() if until <= due]
         for instance in evicted:
@@ -288,14 +337,6 @@ class _Unplayed:
         pass
 
 
-async def _run(cls: type, env: Env, context: Context, spec: frames.Turn) -> object:
-    """Run the user's `run`; made here, so that what its __init__ raises is the instance's failure."""
-    opening = event.opening(spec, payload_of(getattr(cls, "run", None)))
-    del spec  # it has the whole journal, which nobody needs any more
-    run = cls(context, env).run
-    return await run(*fitting(run, opening, context))
-
-
 def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     """Tell a turn something; if it breaks, that is its own affair, and the runtime goes on."""
     try:
@@ -303,6 +344,15 @@ def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one, there are others
         turn.broke(error)
         return None
+
+
+def _for_good(root: Path, manifest: Manifest, output: Output) -> loader.Code:
+    """Import the project into a process that is there for nothing else: what it prints is told."""
+    sys.stdout, sys.stderr = Lines(output, "info"), Lines(output, "error")
+    code = loader.load(root, manifest)
+    gc.collect()
+    gc.freeze()
+    return code
 
 
 def main(descriptor: int) -> None:
@@ -320,7 +370,7 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_watch, args=(os.dup(descriptor),), daemon=True).start()
 
     async def serve() -> None:
-        await Runtime().serve(sock)
+        await Runtime(_for_good).serve(sock)
 
     code = 1
     try:

@@ -74,7 +74,7 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """A deployed immutable build of a Worker; ``number`` counts from 1, ``digest`` is its manifest's."""
+    """An immutable build of a Worker; ``number`` counts from 1, ``digest`` is its manifest's."""
 
     id: str
     worker: str
@@ -85,6 +85,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     size_bytes: int
     workflows: list[str]
+    tag: str = ""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +122,14 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rehearsals(msgspec.Struct, frozen=True, kw_only=True):
-    """How the unfinished instances of a Worker fit a version: those that were tried, of ``total``."""
+    """How the unfinished instances of a Worker fit a version: those that were tried, of ``total``.
+
+    ``after`` is the key to go on after; None when it does not go on.
+    """
 
     tried: list[Rehearsal]
     total: int
+    after: int | None = None
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -161,6 +161,7 @@ def test_a_second_one_is_ignored_while_the_code_cleans_up():
     heard: list[int] = []
 
     async def run(event, ctx):
+        heard.clear()
         try:
             await ctx.sleep("nap", "1 hour")
         except asyncio.CancelledError:
@@ -290,7 +291,7 @@ def test_one_that_comes_when_run_has_returned_cuts_what_nobody_awaited():
 
 
 async def cancel_finishing(stage):
-    await stage.until(stage.turn._task.done)
+    await stage.until(stage.turn._course.task.done)
     stage.send(CANCEL)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -153,6 +154,7 @@ CRASHES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.cut_off
 @given(world=WORLDS, crashes=CRASHES)
 @BRIEFLY
 def test_crashes_change_neither_the_end_nor_what_is_undone(world, crashes):
@@ -166,6 +168,7 @@ def test_crashes_change_neither_the_end_nor_what_is_undone(world, crashes):
     assert_sound(world, played)
 
 
+@pytest.mark.cut_off
 @given(
     world=WORLDS,
     crashes=CRASHES,

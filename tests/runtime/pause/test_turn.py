@@ -130,6 +130,7 @@ def test_events_that_come_meanwhile_are_kept(cold):
     assert play(run, script, cold=cold).result == [1, 2]
 
 
+@pytest.mark.resident("it goes on where it stands")
 def test_it_may_be_resumed_before_it_has_paused_and_goes_on_where_it_stands():
     gate = Gate()
     ran: list[int] = []

@@ -17,9 +17,9 @@ from wflow import Context, Event, MismatchError, WorkflowEntrypoint
 from wflow.engine import values
 from wflow.engine.facts import Settled, encode
 from wflow.engine.outcome import Ok
+from wflow.runtime.beginning import run as _run
 from wflow.runtime.context import Context as RealContext
 from wflow.runtime.env import Env
-from wflow.runtime.process import _run
 
 
 @dataclass
