@@ -67,7 +67,7 @@ def test_help_is_on_stdout_and_names_the_commands(wflow, arguments):
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        (("deplyo",), "did you mean `deploy`?"),
+        (("deplyo",), "did you mean `deploy`"),
         (("workflows", "instances", "descibe"), "did you mean `describe`?"),
         (("dev", "--prot", "1"), "did you mean `--port`"),
         (("xyzzy",), "`wflow --help` shows what it takes"),

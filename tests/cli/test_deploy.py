@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import shop
+
 SCRIPT = "/accounts/local/workers/scripts/shop"
 SCRIPTS = "/accounts/local/workers/scripts"
+VERSIONS = f"{SCRIPT}/versions"
+REHEARSALS = f"{VERSIONS}/0f2e/rehearsals"
+DEPLOYMENTS = f"{SCRIPT}/deployments"
 VERSION = {"id": "0f2e", "number": 1, "script_name": "shop", "digest": "sha256:0", "workflows": ["shop"]}
 
 
@@ -19,7 +24,7 @@ def project(wflow, monkeypatch):
 
 
 def test_a_deploy_tells_what_was_sent_and_where_it_answers(wflow, logged_in):
-    logged_in.gives("PUT", SCRIPT, VERSION)
+    gives(logged_in)
     logged_in.gives("GET", SCRIPTS, [{"id": "shop"}])
     ran = wflow("deploy", "--message", "first")
     assert (ran.code, ran.err) == (0, "")
@@ -40,19 +45,21 @@ def test_a_deploy_tells_what_was_sent_and_where_it_answers(wflow, logged_in):
         "  workflow: shop",
         "Current Version ID: 0f2e",
     ]
-    sent = logged_in.asked[0]
-    assert (sent.method, sent.token) == ("PUT", "s3cret")
-    assert b'"message":"first"' in sent.body
+    _, uploaded, _, released, _ = logged_in.asked
+    assert (uploaded.method, uploaded.path, uploaded.token) == ("POST", VERSIONS, "s3cret")
+    assert b'"message":"first"' in uploaded.body
+    assert released.path == DEPLOYMENTS
+    assert released.json["versions"] == [{"version_id": "0f2e", "percentage": 100}]
 
 
 def test_among_several_workers_one_is_reached_by_its_name(wflow, logged_in):
-    logged_in.gives("PUT", SCRIPT, VERSION)
+    gives(logged_in)
     logged_in.gives("GET", SCRIPTS, [{"id": "shop"}, {"id": "other"}])
     assert f"\n  http://shop.localhost:{logged_in.port}\n" in wflow("deploy").out
 
 
 def test_a_deploy_for_programs_is_the_apis_answer(wflow, logged_in):
-    logged_in.gives("PUT", SCRIPT, VERSION)
+    gives(logged_in)
     logged_in.gives("GET", SCRIPTS, [])
     assert json.loads(wflow("deploy", "--json").out) == VERSION
 
@@ -101,11 +108,176 @@ def test_what_the_check_finds_is_a_warning_and_no_obstacle(wflow, project):
 
 def test_code_that_does_not_import_on_the_runner_is_shown_with_its_traceback(wflow, logged_in):
     trace = 'Traceback (most recent call last):\n  File "src/worker.py", line 1\nNameError: x\n'
-    logged_in.refuses("PUT", SCRIPT, 400, code=10021, message="src/worker.py does not import", trace=trace)
+    logged_in.refuses("POST", VERSIONS, 400, code=10021, message="src/worker.py does not import", trace=trace)
     ran = wflow("deploy")
     assert ran.code == 1
     assert f"error: src/worker.py does not import\n\n{trace}" in ran.err
     assert "Current Version" not in ran.out
+
+
+def test_unfinished_instances_that_fit_are_told_in_a_line_and_stay_where_they_are(wflow, logged_in):
+    gives(logged_in, FITS, FITS, total=4)
+    ran = wflow("deploy")
+    assert ran.code == 0
+    assert "Rehearsal: 2 of 4 unfinished instances tried, 2 fit this version\n" in ran.out
+    assert "What about the unfinished instances? pin, as there is no terminal to ask on." in ran.err
+    assert "Current Version ID: 0f2e" in ran.out
+    assert "Migrated" not in ran.out
+
+
+def test_those_that_do_not_fit_are_shown_the_first_in_full_and_the_others_counted(wflow, logged_in):
+    misfits = [{**MISFIT, "id": f"order-{number}"} for number in range(6)]
+    for number, one in enumerate(misfits[1:]):
+        one["error"] = {"name": "NonDeterminismError", "message": f"they differ in {number // 2}"}
+    gives(logged_in, *misfits, {**misfits[5], "id": "order-6"}, FITS)
+    ran = wflow("deploy", "--instances", "pin")
+    assert ran.code == 0
+    shown = ran.out[ran.out.index("Rehearsal: ") :].splitlines()
+    assert shown[:5] == [
+        "Rehearsal: 8 of 8 unfinished instances tried, 1 fit this version",
+        "  orders order-0: they differ",
+        "    journal: step 'charge-1' (do), src/worker.py:3 here",
+        "    code:    step 'bill-1' (do), src/worker.py:4 there",
+        "    guess:   renamed: it is called so now",
+    ]
+    assert [shown[5], shown[9]] == [
+        "  orders order-1 and 1 more: they differ in 0",
+        "  orders order-3 and 1 more: they differ in 1",
+    ]
+    assert shown[13] == "  and 2 more instances that do not fit"
+    assert "give it back" not in ran.out
+    assert "What about" not in ran.err
+
+
+def test_what_stays_is_said_with_the_way_to_move_it(wflow, logged_in):
+    gives(logged_in, FITS)
+    assert "`wflow workflows instances migrate` moves it" in wflow("deploy", "--instances", "pin").err
+    gives(logged_in, MISFIT)
+    assert "instances migrate" not in wflow("deploy", "--instances", "pin").err
+
+
+def test_a_tag_goes_along(wflow, logged_in):
+    gives(logged_in)
+    assert wflow("deploy", "-m", "first", "--tag", "v1").code == 0
+    (uploaded,) = [asked for asked in logged_in.asked if asked.path == VERSIONS]
+    assert b'"message":"first","tag":"v1"' in uploaded.body
+
+
+def test_a_deploy_that_ends_a_split_says_so(wflow, logged_in):
+    shop.gives(
+        logged_in, [shop.version(2), shop.version(1)], shop.deployment((2, 10), (1, 90), trigger="deployment")
+    )
+    gives(logged_in)
+    ran = wflow("deploy")
+    assert ran.code == 0
+    assert "Your current deployment has 2 versions:\n  (10%) 22bb0000" in ran.err
+    assert "warning: two versions share the traffic; this deploy ends that" in ran.err
+    assert "Deploy to 100% of the traffic? Yes, as there is no terminal to ask on." in ran.err
+    assert "warning: two versions share" in wflow("deploy", "--json").err
+    shop.gives(logged_in, [shop.version(1)], shop.deployment((1, 100)))
+    assert wflow("deploy").err == ""
+
+
+def test_a_runner_that_fails_over_what_is_live_gets_no_upload(wflow, logged_in):
+    gives(logged_in)
+    logged_in.refuses("GET", DEPLOYMENTS, 503, code=10001, message="the disk is full")
+    ran = wflow("deploy")
+    assert ran.code == 1
+    assert "the disk is full" in ran.err
+    assert all(asked.path != VERSIONS for asked in logged_in.asked)
+
+
+def test_stop_leaves_what_does_not_fit_uploaded_and_not_live(wflow, logged_in):
+    gives(logged_in, MISFIT, FITS)
+    ran = wflow("deploy", "--instances", "stop")
+    assert ran.code == 1
+    assert "error: version 0f2e is uploaded and not live: 1 unfinished instance would not fit" in ran.err
+    assert "wflow versions deploy 0f2e@100" in ran.err
+    assert "Deployed" not in ran.out
+    assert all(asked.path != DEPLOYMENTS for asked in logged_in.asked if asked.method == "POST")
+
+
+def test_stop_goes_on_when_all_fit(wflow, logged_in):
+    gives(logged_in, FITS)
+    ran = wflow("deploy", "--instances", "stop")
+    assert ran.code == 0
+    assert "Current Version ID: 0f2e" in ran.out
+
+
+def test_migrate_asks_for_each_one_that_is_on_another_version(wflow, logged_in):
+    gives(logged_in, FITS)
+    place = "/accounts/local/workflows/shop/instances"
+    listed = [
+        {"id": "a", "version_id": "old"},
+        {"id": "b", "version_id": "0f2e"},
+        {"id": "c", "version_id": "old"},
+    ]
+    logged_in.gives("GET", place, listed)
+    logged_in.gives("POST", f"{place}/a/migrate", {**FITS, "id": "a", "migrated": True})
+    logged_in.gives("POST", f"{place}/c/migrate", {**MISFIT, "id": "c", "migrated": False})
+    ran = wflow("deploy", "--instances", "migrate")
+    assert ran.code == 0
+    assert ran.out.endswith("Current Version ID: 0f2e\nMigrated 1 instance; 1 stayed\n")
+    assert "warning: shop c: they differ; it stays where it is" in ran.err
+    order = [asked.path for asked in logged_in.asked if asked.method == "POST"]
+    assert order == [VERSIONS, REHEARSALS, DEPLOYMENTS, f"{place}/a/migrate", f"{place}/c/migrate"]
+
+
+def test_a_sample_is_a_number_or_all(wflow, logged_in):
+    gives(logged_in, FITS)
+    for given, limit in (("7", "7"), ("all", "all"), ("20000", "10000")):
+        wflow("deploy", "--sample", given)
+        assert [asked.query["limit"] for asked in logged_in.asked if asked.path == REHEARSALS][-1] == limit
+    for wrong in ("0", "some", "-1"):
+        ran = wflow("deploy", f"--sample={wrong}")
+        assert ran.code == 1
+        assert "`--sample` is a number of instances, or `all`" in ran.err
+
+
+def test_programs_get_the_verdict_beside_the_version_and_are_asked_nothing(wflow, logged_in):
+    gives(logged_in, MISFIT, FITS)
+    ran = wflow("deploy", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    told = json.loads(ran.out)
+    assert told.pop("rehearsals") == {"total": 2, "tried": 2, "fit": 1, "misfits": [MISFIT]}
+    assert told == VERSION
+    ran = wflow("deploy", "--json", "--instances", "stop")
+    assert ran.code == 1
+    assert json.loads(ran.out)["live"] is False
+
+
+def gives(runner, *tried, total=None):
+    """Have a runner that takes what is deployed, and finds these when it tries it."""
+    told = {"total": len(tried) if total is None else total, "tried": list(tried), "cursor": None}
+    runner.gives("POST", VERSIONS, VERSION)
+    runner.gives("POST", REHEARSALS, told)
+    runner.gives("POST", DEPLOYMENTS, {"id": "d1"})
+    runner.gives("GET", SCRIPTS, [{"id": "shop"}])
+
+
+FITS = {
+    "id": "order-9",
+    "workflow_name": "orders",
+    "version_id": "old",
+    "status": "waiting",
+    "fits": True,
+    "heard": 1,
+    "recorded": 1,
+    "error": None,
+    "divergence": None,
+}
+MISFIT = {
+    **FITS,
+    "fits": False,
+    "error": {"name": "NonDeterminismError", "message": "they differ\n  journal: ..."},
+    "divergence": {
+        "cause": "renamed",
+        "guess": "it is called so now",
+        "recorded": {"key": "charge-1", "kind": "do", "site": "src/worker.py:3 here"},
+        "requested": {"key": "bill-1", "kind": "do", "site": "src/worker.py:4 there"},
+        "ways": ["give it back its name"],
+    },
+}
 
 
 def test_without_a_login_nothing_is_deployed(wflow):

@@ -183,3 +183,8 @@ def test_an_instance_that_has_not_begun_has_no_steps(capsys):
     )
     assert "  Start:          not yet\n" in text
     assert text.endswith("\nSteps:  none yet\n")
+
+
+def test_the_number_of_the_version_is_told_where_it_is_known(capsys):
+    assert "  Version Id:            v7 (number 3)\n" in shown(capsys, {**FOUND, "version_number": 3})
+    assert "  Version Id:            v7\n" in shown(capsys, {**FOUND, "version_number": None})

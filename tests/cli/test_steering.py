@@ -35,6 +35,13 @@ def test_an_instance_is_told_and_what_became_of_it_is_said(wflow, logged_in, ver
     assert logged_in.asked[-1].json == {"status": verb}
 
 
+def test_code_that_does_not_ask_for_what_is_recorded_is_accepted(wflow, logged_in):
+    logged_in.gives("PATCH", f"{INSTANCES}/order-1/status", after("queued"))
+    ran = wflow("workflows", "instances", "resume", "shop", "order-1", "--accept")
+    assert (ran.code, ran.out) == (0, f"{THE} was resumed successfully\n")
+    assert logged_in.asked[-1].json == {"status": "resume", "accept": True}
+
+
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel"])
 def test_a_program_gets_the_apis_answer(wflow, runner, verb):
     runner.gives("PATCH", f"{INSTANCES}/order-1/status", after("paused"))

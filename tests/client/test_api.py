@@ -59,6 +59,7 @@ def test_a_bundle_is_deployed_and_its_versions_listed(asking):
     version = asking.scripts.deploy("shop", bundle, digest="sha256:1", message="first ü")
     assert (version["number"], version["size_bytes"], version["message"]) == (1, len(bundle), "first ü")
     assert asking.scripts.versions("shop") == [version]
+    assert asking.scripts.deployments("shop").items[0]["versions"][0]["version_id"] == version["id"]
     assert [one["id"] for one in asking.scripts.list()] == ["shop"]
 
 

@@ -34,11 +34,22 @@ def test_an_instance_is_paused_resumed_and_cancelled(instances):
         "timestamp": "",
         "instanceId": "a",
     }
+    instances.steer("orders", "a", "pause")
+    assert instances.steer("orders", "a", "resume", accept=True)["status"] == "queued"
     assert instances.steer("orders", "a", "cancel")["status"] == "terminated"
     with pytest.raises(RunnerError) as caught:
         instances.steer("orders", "a", "terminate", rollback=True)
     assert (caught.value.status, caught.value.number) == (409, 10402)
     assert "instance.cannot_terminate" in caught.value.message
+
+
+def test_an_instance_is_put_on_another_version_or_it_is_told_whether_it_would_fit(instances):
+    instances.create("orders", id_="a")
+    tried = instances.migrate("orders", "a", version="v9", dry_run=True)
+    assert (tried["fits"], tried["migrated"], tried["version_id"]) == (True, False, "v1")
+    assert instances.migrate("orders", "a", version="v9")["version_id"] == "v9"
+    assert instances.migrate("orders", "a")["migrated"] is True
+    assert instances.get("orders", "a")["versionId"] == "v2"
 
 
 def test_an_instance_is_restarted_from_a_step(live, instances):

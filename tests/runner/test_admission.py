@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.runner.stage import Desk, Faulty, desk, entry, meanwhile, until
+from tests.runner.stage import Desk, Faulty, build, desk, entry, meanwhile, until
 from wflow import stores
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Rested
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import admission as admissions
+from wflow.runner.deployments import point
+from wflow.runner.registry import Beside
 from wflow.stores.store import Batch
 
 if TYPE_CHECKING:
@@ -223,6 +225,29 @@ def test_an_old_version_that_is_broken_stands_in_nobodys_way(tmp_path):
             on.start()
             await until(lambda: on.fleet.turns == ["new-1", "new-2"], "those of the new version")
             assert (await on.get("orders", "old-1")).wake_at == on.control.at + 1_000
+
+    asyncio.run(story())
+
+
+def test_a_new_version_that_is_broken_leaves_what_is_live_beside_it_alone(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            v1 = on.declare(entry("orders"))
+            await on.create("orders", "old-1")
+            v2 = build(entry("orders"), version="v2", at=on.control.at)
+            on.registry.activate(v2, beside=Beside(build=v1, percentage=50))
+            on.fleet.broken["v2"] = LoadError("No module named 'gone'")
+            ids = [f"o{number}" for number in range(20)]
+            await on.create("orders", *ids)
+            low = [id_ for id_ in ids if point("shop", id_) < 50]
+            on.start()
+            await until(lambda: set(on.fleet.turns) == {"old-1", *low}, "those of the version beside it")
+            await on.create("orders", *(f"p{number}" for number in range(20)))
+            low += [f"p{number}" for number in range(20) if point("shop", f"p{number}") < 50]
+            await until(lambda: set(on.fleet.turns) == {"old-1", *low}, "later ones, too")
+            await until(lambda: on.admission.running == 1 + len(low), "the claims of the others")
+            high = next(id_ for id_ in ids if id_ not in low)
+            assert ((await on.get("orders", high)).wake_at or 0) > on.control.at
 
     asyncio.run(story())
 
@@ -448,3 +473,63 @@ def test_closing_waits_for_no_store_that_fails_for_ever(tmp_path, monkeypatch):
             on.store.failures["release"] = [StoreError("busy")] * 1_000_000  # type: ignore[attr-defined]
 
     asyncio.run(asyncio.wait_for(story(), 15))
+
+
+# -- reservations ------------------------------------------------------------------------------------------
+
+
+def test_what_is_reserved_is_claimed_for_nobody_else_and_handed_out_when_it_is_given_back(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as here:
+            here.declare(entry("orders"))
+            await here.create("orders", "a", "b")
+            key = (await here.get("orders", "a")).key
+            async with here.admission.reserving(key) as reservation:
+                here.start()
+                await reservation.wait(5)
+                assert reservation.caught
+                await until(lambda: here.fleet.turns == ["b"], "the other one to be handed out")
+                assert here.admission.under_way(key)
+                assert here.admission.running == 2, "it takes a slot as long as it is claimed"
+                assert await here.store.migrate(key, version="v2", seq=0, now=1) is None
+            await until(lambda: here.fleet.turns == ["b", "a"], "it to be handed out")
+            assert not here.admission.under_way(key)
+            assert here.admission.running == 2
+
+    asyncio.run(story())
+
+
+def test_between_giving_back_and_letting_go_nobody_claims_it(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as here:
+            here.declare(entry("orders"))
+            await here.create("orders", "a")
+            key = (await here.get("orders", "a")).key
+            async with here.admission.reserving(key) as reservation:
+                here.start()
+                await reservation.wait(5)
+                async with here.admission.claiming:
+                    await reservation.give_back()
+                    await meanwhile()
+                    assert await here.store.migrate(key, version="v1", seq=0, now=1) is not None
+                await reservation.wait(5)
+                assert reservation.caught, "it is reserved still"
+            await until(lambda: here.fleet.turns == ["a"], "it to be handed out")
+
+    asyncio.run(story())
+
+
+def test_what_is_caught_when_the_runner_stops_is_given_back(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as here:
+            here.declare(entry("orders"))
+            await here.create("orders", "a")
+            key = (await here.get("orders", "a")).key
+            async with here.admission.reserving(key) as reservation:
+                here.start()
+                await reservation.wait(5)
+                await here.close()
+                (claim,) = await here.store.claim({"orders": 1}, owner="me", now=here.control.at)
+                assert (claim.key, claim.died) == (key, False)
+
+    asyncio.run(story())

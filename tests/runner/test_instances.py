@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.runner.stage import Faulty, desk, entry, meanwhile, until
 from wflow.engine import facts, names, status, values
-from wflow.engine.changes import Ended, Rested, Rolling
+from wflow.engine.changes import Ended, Held, Rested, Rolling
+from wflow.engine.divergence import Divergence, Point
 from wflow.engine.facts import Moved, Settled
-from wflow.engine.outcome import Err, Ok
+from wflow.engine.outcome import Err, Failure, Ok
 from wflow.engine.requests import CANCEL, ROLL_BACK
 from wflow.errors import (
     InstanceEnded,
@@ -113,7 +115,7 @@ def test_what_is_not_there_cannot_be_asked_for(tmp_path):
             await on.create("orders", "a")
             with pytest.raises(InvalidInput):
                 await on.control.send_event("orders", "a", "no type", values.NONE)
-            told = "they can be told to pause, resume, terminate, cancel, rollBack"
+            told = "they can be told to pause, resume, accept, terminate, cancel, rollBack"
             with pytest.raises(InvalidInput, match=told):
                 await on.control.steer("orders", "a", "dance")
 
@@ -299,6 +301,76 @@ def test_what_rests_is_paused_at_once_and_forgotten_by_its_runtime(tmp_path):
             assert (await on.control.steer("orders", "a", "pause")).status == "paused"
             assert peer.said[-1] == frames.Drop([claim.key])
             assert not peer.hot
+
+    asyncio.run(story())
+
+
+def held_for(cause: str, recorded: Point | None) -> tuple[Moved, Held]:
+    """Make what a runtime says when code and journal contradict each other."""
+    divergence = msgspec.to_builtins(Divergence(cause=cause, guess="so it seems", recorded=recorded, order=4))
+    failure = Failure("NonDeterminismError", "they do not fit")
+    moved = Moved(status.PAUSED, 9, failure=failure, detail={"divergence": divergence})
+    return moved, Held(0, 9, failure)
+
+
+CHARGE = Point(key="charge-1", kind="do")
+
+
+def test_an_instance_that_is_held_goes_on_with_what_it_is_held_for(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            await on.held("a")
+            moved, held = held_for("removed", CHARGE)
+            await say(
+                on, "a", Moved("running", 1), moved, change=replace(held, instance=on.claim_of("a").key)
+            )
+            assert (await on.control.steer("orders", "a", "accept")).status == "queued"
+            key = (await on.get("orders", "a")).key
+            last = facts.decode((await on.store.journal(key))[-1].body)
+            assert isinstance(last, Moved)
+            assert (last.status, last.detail) == (status.QUEUED, {"accepted": {"charge-1": 4}})
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("cause", "recorded", "said", "hint"),
+    [
+        (
+            "kind",
+            CHARGE,
+            "step 'charge-1' is recorded as do",
+            "--from-step-name 'charge' --from-step-count 1",
+        ),
+        ("removed", None, "is not held for a contradiction", "without `accept`"),
+    ],
+)
+def test_what_cannot_be_accepted_is_refused(tmp_path, cause, recorded, said, hint):  # noqa: PLR0917 - a table
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            await on.held("a")
+            moved, held = held_for(cause, recorded)
+            await say(on, "a", moved, change=replace(held, instance=on.claim_of("a").key))
+            with pytest.raises(WrongMove, match=said) as refused:
+                await on.control.steer("orders", "a", "accept")
+            assert hint in str(refused.value.hint)
+            assert (await on.get("orders", "a")).status == status.PAUSED
+
+    asyncio.run(story())
+
+
+def test_nothing_is_accepted_of_an_instance_that_somebody_paused_or_that_runs(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "a")
+            for before in ("queued", "paused"):
+                assert (await on.get("orders", "a")).status == before
+                with pytest.raises(WrongMove, match="is not held for a contradiction"):
+                    await on.control.steer("orders", "a", "accept")
+                await on.control.steer("orders", "a", "pause")
 
     asyncio.run(story())
 

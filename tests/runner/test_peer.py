@@ -10,15 +10,20 @@ import pytest
 
 from tests.runner.stage import build, until
 from tests.stories.processes import lives
+from wflow.config.load import load
+from wflow.engine import facts, values
+from wflow.engine.outcome import Ok
 from wflow.errors import LinkError, LoadError
+from wflow.link import frames
 from wflow.runner import peer as peers
+from wflow.runner import spawned
 from wflow.runner.peer import Peer
+from wflow.runner.project import build_of
 from wflow.wire.types import HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from wflow.link import frames
     from wflow.runner.registry import Build
 
 WORKER = """
@@ -104,7 +109,7 @@ def test_a_runtime_gets_a_short_list_of_the_environment_and_works_in_its_folder(
         await peer.load(made(tmp_path, body))
         folder, secret, *names = (await peer.fetch(asked())).body.decode().split("\n")
         assert (Path(folder), secret) == (tmp_path.resolve(), "psst")
-        assert set(names) <= set(peers.INHERITED) | {"LC_CTYPE", "PYTHONHASHSEED"}
+        assert set(names) <= set(spawned.INHERITED) | {"LC_CTYPE", "PYTHONHASHSEED"}
 
     play(story)
 
@@ -243,5 +248,124 @@ def test_a_runtime_takes_so_many_requests_and_no_more(tmp_path, monkeypatch):
         with pytest.raises(LinkError, match="2 requests under way"):
             await peer.fetch(asked())
         assert [(await fetch).status for fetch in fetches] == [200, 200]
+
+    play(story)
+
+
+# -- rehearsals ----------------------------------------------------------------------------------------------
+
+FLOW = """
+import time
+
+from wflow import WorkflowEntrypoint
+
+
+class Flow(WorkflowEntrypoint):
+    async def run(self, event, ctx):
+        print("told to nobody")
+        {body}
+        await ctx.do("one", one)
+
+
+async def one():
+    return 1
+"""
+
+
+def flow(folder: Path, body: str = "pass") -> Build:
+    """Make the build of a project with one workflow."""
+    (folder / "wflow.toml").write_text(
+        'name = "shop"\nmain = "worker.py"\n'
+        '[[workflows]]\nname = "flow"\nbinding = "FLOW"\nclass_name = "Flow"\n'
+    )
+    (folder / "worker.py").write_text(FLOW.format(body=body))
+    return build_of(load(path=folder / "wflow.toml"), {}, 0)
+
+
+def recorded(workflow: str = "flow", records: list[bytes] | None = None) -> frames.Turn:
+    """Give what is recorded of an instance: one step."""
+    done = facts.Settled("one-1", "do", 5, Ok(values.encode(1)), opened_at=4, attempt=1, began_at=4)
+    journal = [facts.encode(facts.Moved("running", 3)), facts.encode(done)] if records is None else records
+    return frames.Turn(
+        instance=7,
+        epoch=0,
+        workflow=workflow,
+        id="a",
+        created_at=1,
+        params=values.encode({}),
+        seq=len(journal),
+        records=journal,
+        events=[],
+    )
+
+
+def test_a_journal_is_tried_and_nothing_else_is_said(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path))
+        verdicts = await asyncio.gather(*(peer.rehearse(recorded()) for _ in range(5)))
+        assert [(one.clean, one.heard, one.recorded) for one in verdicts] == [(True, 1, 1)] * 5
+        unknown = await peer.rehearse(recorded("flows"))
+        assert unknown.failure is not None
+        assert "no workflow 'flows'" in unknown.failure.message
+        broken = await peer.rehearse(recorded(records=[b"\xc1"]))
+        assert broken.failure is not None
+        assert "cannot play this journal" in broken.failure.message
+        assert not peer.busy
+        assert listener.said == []
+
+    play(story)
+
+
+def test_a_journal_that_does_not_fit_is_told_with_the_divergence(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path, "await ctx.sleep('nap', 5)"))
+        verdict = await peer.rehearse(recorded())
+        assert not verdict.clean
+        assert verdict.divergence is not None
+        assert verdict.divergence.recorded is not None
+        assert (verdict.divergence.recorded.key, verdict.heard) == ("one-1", 0)
+
+    play(story)
+
+
+def test_code_that_blocks_is_told_as_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "REHEARSE_S", 0.2)
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path, "time.sleep(60)"))
+        verdict = await peer.rehearse(recorded())
+        assert verdict.failure is not None
+        assert "did not come to rest" in verdict.failure.message
+
+    play(story)
+
+
+def test_a_process_that_dies_over_a_rehearsal_is_a_link_error(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path, "import os; os._exit(1)"))
+        with pytest.raises(LinkError, match="the runtime is gone"):
+            await peer.rehearse(recorded())
+        with pytest.raises(LinkError, match="the runtime is gone"):
+            await peer.rehearse(recorded())
+
+    play(story)
+
+
+def test_too_many_journals_at_once_are_refused_and_one_that_is_too_long_is_told(tmp_path, monkeypatch):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path))
+        monkeypatch.setattr(peers, "REHEARSALS", 0)
+        with pytest.raises(LinkError, match="0 journals to try; that is the limit"):
+            await peer.rehearse(recorded())
+        monkeypatch.setattr(peers, "REHEARSALS", 1)
+        monkeypatch.setattr(frames, "FRAME_BYTES", 20)
+        verdict = await peer.rehearse(recorded())
+        assert verdict.failure is not None
+        assert "takes more than 10 bytes" in verdict.failure.message
 
     play(story)

@@ -4,7 +4,8 @@ import pytest
 
 from tests.runner.stage import build, entry
 from wflow.errors import WorkflowNotFound
-from wflow.runner.registry import Registry
+from wflow.runner.deployments import point
+from wflow.runner.registry import Beside, Registry
 
 
 def test_a_build_brings_its_workflows_with_their_limits():
@@ -107,3 +108,73 @@ def test_an_unknown_workflow_is_refused_with_the_names_there_are():
     with pytest.raises(WorkflowNotFound) as refused:
         registry.declared("order")
     assert refused.value.hint == "there are: orders, returns"
+
+
+# -- two versions that are live --------------------------------------------------------------------------
+
+LOW = next(f"o{number}" for number in range(1_000) if point("shop", f"o{number}") < 50)
+HIGH = next(f"o{number}" for number in range(1_000) if point("shop", f"o{number}") > 50)
+
+
+def half() -> Registry:
+    """Have v1 and v2 live, each for a half; only the older one has `returns`, only the newer `refunds`."""
+    registry = Registry()
+    v1 = build(entry("orders", limit=1), entry("returns"), version="v1", at=1)
+    registry.activate(v1)
+    v2 = build(entry("orders", limit=2), entry("refunds"), version="v2", at=2)
+    registry.activate(v2, beside=Beside(build=v1, percentage=50))
+    return registry
+
+
+def test_an_instance_gets_the_version_of_its_id_and_the_main_one_has_the_upper_end():
+    registry = half()
+    orders = registry.declared("orders")
+    assert [registry.version_of(orders, id_) for id_ in (LOW, HIGH)] == ["v1", "v2"]
+    assert [registry.choose("shop", place).version for place in (0, 49.99, 50, 99.99)] == [
+        "v1",
+        "v1",
+        "v2",
+        "v2",
+    ]
+
+
+def test_workflows_and_their_settings_follow_the_main_version():
+    registry = half()
+    orders = registry.declared("orders")
+    assert (orders.version, orders.concurrency, orders.created_at) == ("v2", 2, 1)
+    with pytest.raises(WorkflowNotFound, match="no longer declares workflow 'returns'"):
+        registry.declared("returns")
+
+
+def test_a_workflow_that_only_one_of_two_versions_declares_runs_on_that_one():
+    registry = half()
+    refunds = registry.declared("refunds")
+    assert [registry.version_of(refunds, id_) for id_ in (LOW, HIGH)] == ["v2", "v2"]
+    returns = registry.workflow("returns")
+    assert [registry.version_of(returns, id_) for id_ in (LOW, HIGH)] == ["v1", "v1"]
+
+
+def test_a_workflow_that_the_main_version_lost_begins_on_the_one_that_is_live_and_has_it():
+    registry = half()
+    registry.activate(build(entry("orders"), entry("returns"), version="v3", at=3))
+    v1 = build(entry("orders"), entry("returns"), version="v1", at=1)
+    registry.activate(build(entry("orders"), version="v4", at=4), beside=Beside(build=v1, percentage=50))
+    returns = registry.workflow("returns")
+    assert returns.version == "v3"
+    assert {registry.version_of(returns, id_) for id_ in (LOW, HIGH)} == {"v1"}
+
+
+def test_all_live_versions_are_named_and_one_alone_is_live_after_it():
+    registry = half()
+    assert set(registry.live()) == {"v1", "v2"}
+    assert set(registry.builds) == {"v1", "v2"}
+    registry.activate(build(entry("orders"), version="v3"))
+    assert registry.live() == ["v3"]
+    assert registry.version_of(registry.declared("orders"), LOW) == "v3"
+
+
+def test_what_is_live_beside_one_worker_is_of_no_matter_to_another():
+    registry = half()
+    registry.activate(build(entry("posts"), version="b1", worker="blog"))
+    assert registry.version_of(registry.declared("posts"), LOW) == "b1"
+    assert registry.choose("blog").version == "b1"

@@ -11,18 +11,38 @@ import httpx
 import msgspec
 
 from wflow import stores
+from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
 from wflow.engine import facts, requests, status, values
 from wflow.engine.changes import Change, Ended
+from wflow.engine.divergence import Verdict
 from wflow.engine.facts import Moved
-from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, WorkflowNotFound
+from wflow.errors import (
+    InstanceEnded,
+    InstanceNotFound,
+    VersionNotFound,
+    WorkerNotFound,
+    WorkflowNotFound,
+)
 from wflow.server.app import build
 from wflow.server.auth import LoopbackAuth
 from wflow.server.front import DEV
 from wflow.stores.store import Batch, Instance, New, Store
-from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Start, Version, Wanted
+from wflow.wire.types import (
+    Deployment,
+    HttpAnswer,
+    HttpRequest,
+    Made,
+    Registered,
+    Rehearsal,
+    Rehearsals,
+    Share,
+    Start,
+    Version,
+    Wanted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
     from pathlib import Path
 
     from wflow.engine.facts import Fact
@@ -44,7 +64,12 @@ class SmallHost:
         self.store = store
         self.patience_s = patience_s
         self.registered = [workflow("orders"), workflow("returns")]
+        self.uploaded: list[Version] = []
         self.deployed: list[Version] = []
+        self.released: list[Deployment] = []
+        self.described = manifest()
+        self.verdict = Verdict(heard=1, recorded=1)
+        self.rehearsed: list[tuple[object, ...]] = []
         self.fetched: list[tuple[str | None, HttpRequest]] = []
         self.answer: Callable[[HttpRequest], HttpAnswer] = lambda _: HttpAnswer(
             status=200, headers=[("content-type", "text/plain")], body=b"hello"
@@ -103,6 +128,9 @@ class SmallHost:
 
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
         instance = await self.get(workflow, id_)
+        if verb == "accept":
+            moved = await self.store.move(instance.key, "resume", now=self.now(), accepted={"charge-1": 0})
+            return moved.instance
         if verb in {"pause", "resume"} and status.after(instance.status, verb) is None:
             return instance
         if verb in REQUESTS and instance.status in status.ENDED:
@@ -132,28 +160,101 @@ class SmallHost:
             raise self.refuses
         return self.answer(request)
 
-    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str) -> Version:
+    async def deploy(
+        self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, tag: str = ""
+    ) -> Version:
+        version = await self.upload(worker, bundle, digest=digest, message=message, author=author, tag=tag)
+        share = Share(version=version.id, percentage=100)
+        await self.release(worker, [share], message=message, author=author, trigger="upload")
+        return version
+
+    async def upload(
+        self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, tag: str = ""
+    ) -> Version:
         if self.refuses is not None:
             raise self.refuses
         version = Version(
-            id=f"id-{len(self.deployed) + 1}",
+            id=f"id-{len(self.uploaded) + 1}",
             worker=worker,
-            number=1 + sum(one.worker == worker for one in self.deployed),
+            number=1 + sum(one.worker == worker for one in self.uploaded),
             digest=digest,
             message=message,
             author=author,
             created_at=self.now(),
             size_bytes=len(bundle),
             workflows=["orders"],
+            tag=tag,
         )
-        self.deployed.append(version)
+        self.uploaded.append(version)
         return version
 
+    async def release(
+        self, worker: str, shares: Sequence[Share], *, message: str, author: str, trigger: str | None = None
+    ) -> Deployment:
+        if self.refuses is not None:
+            raise self.refuses
+        known = {version.id: version for version in await self.versions(worker)}
+        self.deployed += [known[share.version] for share in shares]
+        made = Deployment(
+            id=f"deployment-{len(self.released) + 1}",
+            worker=worker,
+            created_at=self.now(),
+            shares=list(shares),
+            message=message,
+            author=author,
+            trigger=trigger or "deployment",
+        )
+        self.released.insert(0, made)
+        return made
+
     async def versions(self, worker: str) -> Sequence[Version]:
-        found = [version for version in reversed(self.deployed) if version.worker == worker]
+        found = [version for version in reversed(self.uploaded) if version.worker == worker]
         if not found:
-            raise InvalidInput(f"there is no Worker {worker!r}")
+            raise WorkerNotFound(f"there is no Worker {worker!r}")
         return found
+
+    async def version(self, worker: str, version: str) -> Version:
+        for one in await self.versions(worker):
+            if one.id == version:
+                return one
+        raise VersionNotFound(f"there is no version {version!r}")
+
+    async def rehearse(
+        self, worker: str, version: str, *, limit: int | None, after: int | None = None
+    ) -> Rehearsals:
+        await self.version(worker, version)
+        self.rehearsed.append((version, limit, after))
+        found = await self.store.find("orders", after=after, limit=limit or 1_000)
+        tried = [self._tried(one) for one in found]
+        return Rehearsals(tried=tried, total=7, after=found[-1].key if len(found) == limit else None)
+
+    async def rehearse_one(self, workflow: str, id_: str, version: str | None) -> Rehearsal:
+        return self._tried(await self.get(workflow, id_))
+
+    async def migrate(self, workflow: str, id_: str, version: str | None) -> Rehearsal:
+        if self.refuses is not None:
+            raise self.refuses
+        found = await self.get(workflow, id_)
+        if self.verdict.clean:
+            past = (await self.store.load({found.key: 0}))[found.key]
+            await self.store.migrate(found.key, version=version or "v2", seq=past.seq, now=self.now())
+        return self._tried(await self.get(workflow, id_))
+
+    def _tried(self, one: Instance) -> Rehearsal:
+        return Rehearsal(
+            workflow=one.workflow, id=one.id, version=one.version, status=one.status, verdict=self.verdict
+        )
+
+    async def numbers(self, versions: Collection[str]) -> dict[str, int]:
+        return {version: 1 for version in versions if version == "v1"}
+
+    async def manifest(self, worker: str, version: str) -> Manifest:
+        await self.version(worker, version)
+        return self.described
+
+    async def deployments(self, worker: str) -> Sequence[Deployment]:
+        await self.versions(worker)
+        return [one for one in self.released if one.worker == worker]
 
     async def changed(self, after: int) -> int:
         self._news.clear()
@@ -254,6 +355,22 @@ def workflow(name: str, **more: Any) -> Registered:
         "modified_at": NOON,
     }
     return Registered(**{**given, **more})
+
+
+def manifest(**more: Any) -> Manifest:
+    """Make what a bundle says of itself."""
+    given: dict[str, Any] = {
+        "name": "shop",
+        "main": "worker.py",
+        "python": "3.11",
+        "wflow": "0.1.0",
+        "compatibility_date": "2026-11-01",
+        "workflows": (WorkflowEntry(name="orders", class_name="Orders", binding="ORDERS"),),
+        "kv": (KvEntry(binding="STOCK", id="shop-stock"),),
+        "vars": {"GREETING": "hello", "LIMITS": {"most": 3}},
+        "files": {},
+    }
+    return Manifest(**{**given, **more})
 
 
 def result(response: httpx.Response) -> Any:

@@ -103,6 +103,15 @@ def test_an_instance_is_kept_for_as_long_as_it_was_created_for(house):
     assert house.get(ORDERS)[0]["expires_on"] is None, "the workflow's own is for the runner to fill in"
 
 
+def test_an_instance_tells_the_number_of_its_version_as_long_as_that_is_kept(house):
+    result(house.api("POST", ORDERS, json={"id": "a"}))
+    told = house.get(f"{ORDERS}/a")
+    assert (told["versionId"], told["version_number"]) == ("v1", 1)
+    assert [one["version_number"] for one in house.get(ORDERS)] == [1]
+    result(house.api("PATCH", f"{ORDERS}/a/status", json={"status": "restart"}))
+    assert house.get(f"{ORDERS}/a")["version_number"] is None, "the host knows of no v2"
+
+
 @pytest.mark.parametrize("id_", ["batch", "terminate", "status"])
 def test_an_instance_may_be_called_like_a_part_of_the_api(house, id_):
     result(house.api("POST", ORDERS, json={"id": id_}))

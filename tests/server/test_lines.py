@@ -89,6 +89,8 @@ def test_an_instances_own_line_keeps_all_its_values():
         (Moved("queued", 1), 2, ("info", "queued")),
         (Moved("queued", 1, detail={"restart": True}), 1, ("info", "restarted")),
         (Moved("queued", 1, detail={"restart": True, "from": "nap-2"}), 5, ("info", "restarted from nap-2")),
+        (Moved("running", 1, detail={"version": "v2", "from": "v1"}), 1, ("info", "moved to version v2")),
+        (Moved("queued", 1, detail={"version": "dev", "from": "dev"}), 5, ("info", "goes on after a fix")),
         (Moved("somewhere", 1), 2, ("info", "somewhere")),
     ],
 )

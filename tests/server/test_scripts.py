@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.small_host import problem, result
 from wflow.errors import BundleError, LoadError, StoreError
-from wflow.server.routes import scripts
+from wflow.server import bundles
 
 GZIP = "application/gzip"
 
@@ -38,9 +38,19 @@ def test_a_bundle_arrives_byte_for_byte_and_becomes_a_version(house):
     assert version == {
         "id": "id-1",
         "number": 1,
+        "metadata": {
+            "author_email": "local",
+            "author_id": "local",
+            "created_on": "2026-11-22T12:00:01.000Z",
+            "modified_on": "2026-11-22T12:00:01.000Z",
+            "source": "api",
+            "hasPreview": False,
+        },
+        "annotations": {"workers/message": "first", "workers/triggered_by": "upload"},
         "script_name": "shop",
         "digest": "sha256:abc",
         "message": "first",
+        "tag": "",
         "author": "local",
         "created_on": "2026-11-22T12:00:01.000Z",
         "size_bytes": len(bundle),
@@ -48,16 +58,24 @@ def test_a_bundle_arrives_byte_for_byte_and_becomes_a_version(house):
     }
 
 
-def test_workers_and_their_versions_are_listed(house):
+def test_workers_are_listed_with_what_is_live(house):
     for name in ("shop", "blog", "shop"):
         result(deploy(house, name=name))
     listed = house.get("/workers/scripts")
     assert [(one["id"], one["version_id"]) for one in listed] == [("blog", "id-2"), ("shop", "id-3")]
-    assert [one["number"] for one in house.get("/workers/scripts/shop/versions")] == [2, 1]
+    live = house.get("/workers/scripts/shop/deployments")["deployments"][0]
+    assert live["versions"] == [{"version_id": "id-3", "percentage": 100}]
+    assert live["annotations"] == {"workers/message": "first", "workers/triggered_by": "upload"}
 
 
-def test_the_versions_of_no_worker_are_refused(house):
-    assert problem(house.api("GET", "/workers/scripts/nobody/versions"))[:2] == (400, 10026)
+def test_what_is_said_of_a_version_may_be_said_in_annotations(house):
+    said = {
+        "digest": "d",
+        "annotations": {"workers/message": "why", "workers/tag": "v1", "workers/alias": "x"},
+    }
+    version = result(deploy(house, metadata=said))
+    assert (version["message"], version["tag"]) == ("why", "v1")
+    assert version["annotations"]["workers/tag"] == "v1"
 
 
 def test_code_that_does_not_import_is_refused_with_its_traceback(house):
@@ -85,7 +103,16 @@ def test_a_failure_of_ours_is_not_told(house, caplog):
 
 @pytest.mark.parametrize(
     "metadata",
-    [[], {}, {"digest": 1}, {"digest": "x", "message": None}, {"digest": "x", "message": "m" * 1_001}],
+    [
+        [],
+        {},
+        {"digest": 1},
+        {"digest": "x", "message": None},
+        {"digest": "x", "message": "m" * 1_001},
+        {"digest": "x", "tag": "t" * 101},
+        {"digest": "x", "annotations": {"workers/message": "m" * 1_001}},
+        {"digest": "x", "annotations": []},
+    ],
 )
 def test_metadata_that_is_malformed_deploys_nothing(house, metadata):
     assert problem(deploy(house, metadata=metadata))[:2] == (400, 10026)
@@ -115,7 +142,7 @@ def test_a_form_in_a_charset_that_does_not_fit_is_refused(house):
 
 
 def test_a_bundle_that_is_too_large_is_refused_whether_it_says_its_length_or_not(house, monkeypatch):
-    monkeypatch.setattr(scripts, "FORM_BYTES", 10_000)
+    monkeypatch.setattr(bundles, "FORM_BYTES", 10_000)
     assert problem(deploy(house, b"x" * 10_000))[:2] == (413, 10413)
 
     async def endless():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.server.small_host import problem, result
-from wflow.engine import names, requests
+from wflow.engine import facts, names, requests
 from wflow.engine.facts import Moved
 from wflow.errors import StoreError
 from wflow.wire.types import Start
@@ -48,6 +48,17 @@ def test_an_instance_is_paused_and_resumed(orders):
     assert told(orders, "latest", status="resume")["instanceId"] == "c"
 
 
+def test_an_instance_that_is_held_is_resumed_with_what_it_is_held_for(orders):
+    told(orders, "a", status="pause")
+    assert told(orders, "a", status="resume", accept=True)["status"] == "queued"
+    key = orders.run(orders.host.store.find_one("orders", "a")).key
+    moved = facts.decode(orders.run(orders.host.store.journal(key))[-1].body)
+    assert isinstance(moved, Moved)
+    assert moved.detail == {"accepted": {"charge-1": 0}}
+    again = orders.api("PATCH", f"{ORDERS}/a/status", json={"status": "resume", "accept": True})
+    assert problem(again)[:2] == (409, 10402)
+
+
 def test_an_instance_is_terminated_once(orders):
     assert told(orders, "a", status="terminate", rollback=False)["status"] == "terminated"
     assert orders.get(f"{ORDERS}/a")["success"] is False
@@ -85,6 +96,8 @@ def test_an_instance_is_restarted_from_its_beginning_or_from_a_step(orders):
         ({"status": "explode"}, "must be one of pause, resume"),
         ({"status": "terminate", "rollback": "yes"}, "`rollback` must be true or false, not a string"),
         ({"status": "pause", "rollback": True}, "`rollback` goes with the status 'terminate'"),
+        ({"status": "resume", "accept": 1}, "`accept` must be true or false"),
+        ({"status": "restart", "accept": True}, "`accept` goes with the status 'resume'"),
         ({"status": "terminate", "form": {}}, "unknown key 'form'"),
         ({"status": "terminate", "from": {"name": "a"}}, "`from` goes with the status 'restart'"),
         ({"status": "restart", "rollback": True, "from": {"name": "a"}}, "`rollback` goes with"),

@@ -217,6 +217,70 @@ def test_code_that_ends_the_process_when_it_is_imported_leaves_the_old_code_runn
         assert session.ask("GET", "/version").text == "one"
 
 
+def test_a_save_that_no_longer_fits_what_sleeps_is_shown_and_the_next_good_one_goes_on(world: World):
+    renamed = ('ctx.do("before"', 'ctx.do("preparation"')
+    with world.dev() as session, session.api() as api:
+        for id_ in ("waits", "other"):
+            api.instances.create("patient", {}, id_=id_)
+            wait_for(lambda: status(api, id_) == "waiting", f"{id_} to wait")  # noqa: B023
+        mark = len(session.err)
+        save_version(world, "one", "two")
+        session.says("2 unfinished instances fit the code", after=mark)
+        mark = len(session.err)
+        world.edit(WORKER, *renamed)
+        told = session.says("patient other and 1 more: ", after=mark)[mark:]
+        assert "2 of 2 unfinished instances do not fit the code" in told
+        session.says("guess:", after=mark)
+        told = session.err[mark:]
+        line = line_of(world, '"preparation"')
+        assert f"code:    step 'preparation-1' (do), src/worker.py:{line} " in told
+        assert f"journal: step 'before-1' (do), src/worker.py:{line} " in told
+        assert status(api, "waits") == "waiting", "nothing has happened to it"
+        api.instances.send_event("patient", "waits", "go", 1)
+        wait_for(lambda: status(api, "waits") == "paused", "code and journal to meet")
+        mark = len(session.err)
+        world.edit(WORKER, *renamed[::-1])
+        session.says("patient waits goes on after a fix", after=mark)
+        session.says("2 unfinished instances fit the code", after=mark)
+        assert output(api, "waits") == ["one", 1, "two"]
+        api.instances.send_event("patient", "other", "go", 2)
+        assert output(api, "other") == ["one", 2, "two"]
+    assert sorted(world.effects) == ["other after", "other before", "waits after", "waits before"]
+
+
+def test_a_step_that_says_what_it_was_called_formerly_fits_under_its_new_name(world: World):
+    with world.dev() as session, session.api() as api:
+        api.instances.create("patient", {}, id_="waits")
+        wait_for(lambda: status(api, "waits") == "waiting", "it to wait")
+        mark = len(session.err)
+        world.edit(WORKER, 'ctx.do("before"', 'ctx.do("preparation"')
+        session.says("1 unfinished instance does not fit the code", after=mark)
+        mark = len(session.err)
+        asked = '"preparation", self._say, event.instance_id, "before"'
+        world.edit(WORKER, asked, f'{asked}, formerly="before"')
+        session.says("1 unfinished instance fits the code", after=mark)
+        api.instances.send_event("patient", "waits", "go", 1)
+        assert output(api, "waits") == ["one", 1, "one"]
+    assert world.effects == ["waits before", "waits after"]
+
+
+def test_code_that_was_changed_between_two_sessions_is_tried_when_the_next_one_begins(world: World):
+    with world.dev() as session, session.api() as api:
+        api.instances.create("patient", {}, id_="waits")
+        wait_for(lambda: status(api, "waits") == "waiting", "it to wait")
+    world.edit(WORKER, 'ctx.do("before"', 'ctx.do("preparation"')
+    with world.dev() as session, session.api() as api:
+        session.says("1 unfinished instance does not fit the code")
+        session.says("patient waits: ")
+        api.instances.send_event("patient", "waits", "go", 1)
+        wait_for(lambda: status(api, "waits") == "paused", "code and journal to meet")
+    world.edit(WORKER, 'ctx.do("preparation"', 'ctx.do("before"')
+    with world.dev() as session, session.api() as api:
+        session.says("patient waits goes on after a fix")
+        assert output(api, "waits") == ["one", 1, "one"]
+    assert world.effects == ["waits before", "waits after"]
+
+
 def save_version(world: World, before: str, after: str) -> None:
     world.edit(WORKER, f'VERSION = "{before}"', f'VERSION = "{after}"')
 
@@ -227,6 +291,12 @@ def reload(world: World, session: Process) -> None:
     save_version(world, "one", "two")
     session.says("Reloaded in", after=mark)
     assert session.ask("GET", "/version").text == "two"
+
+
+def line_of(world: World, text: str) -> int:
+    """Give the number of the first line that has a text."""
+    lines = (world.project / WORKER).read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
 
 
 def busy(session: Process) -> bool:

@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stories.processes import PATIENCE_S, Process, Ran, World, wait_for
+from tests.stories.processes import World, wait_for
+from tests.stories.wrangling import Wrangler, labelled, need_wrangler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-INSTALLED = Path(__file__).parent.parent.parent / ".venv" / "wrangler"
-"""Where `make wrangler` puts wrangler, and the Node that it needs."""
-PROGRAMS = INSTALLED / "node_modules" / ".bin"
-
 
 @dataclass(frozen=True, slots=True)
-class Wrangler:
-    """A person who has wrangler, a home without any login, and the address of our dev session."""
-
-    session: Process
-    environment: dict[str, str]
-
-    def run(self, *arguments: str) -> Ran:
-        """Run a command to its end."""
-        done = subprocess.run(
-            [PROGRAMS / "wrangler", *arguments],
-            cwd=self.environment["HOME"],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
-        return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
-
-    def __call__(self, *arguments: str) -> str:
-        """Run a command that goes well; gives what it says."""
-        ran = self.run(*arguments)
-        assert ran.code == 0, ran.out + ran.err
-        assert not ran.err
-        return ran.out
+class Person(Wrangler):
+    """One who has other ways, too, to begin an instance and to see how it goes."""
 
     def begin(self, workflow: str, id_: str, **params: object) -> None:
         """Create an instance in a quicker way."""
@@ -68,34 +38,16 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def wrangler(shop: World) -> Iterator[Wrangler]:
-    if not (INSTALLED / "installed").exists():
-        missing = "wrangler is not installed: `make wrangler` does it, and needs npm"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+def wrangler(shop: World) -> Iterator[Person]:
+    need_wrangler()
     with shop.dev() as session:
-        environment = {
-            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
-            "HOME": shop.environment["HOME"],
-            "CLOUDFLARE_API_BASE_URL": f"{session.url}/client/v4",
-            "CLOUDFLARE_API_TOKEN": "anything",
-            "CLOUDFLARE_ACCOUNT_ID": "local",
-            "WRANGLER_SEND_METRICS": "false",
-            "WRANGLER_HIDE_BANNER": "true",  # the banner asks a registry for something newer
-        }
-        yield Wrangler(session, environment)
+        yield Person.at(shop, session)
 
 
 def rows(said: str) -> list[list[str]]:
     """Read the table in what wrangler says, without its head."""
     lines = [line for line in said.splitlines() if line.startswith("│")]
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines[1:]]
-
-
-def labelled(said: str) -> dict[str, str]:
-    """Read the values beside their labels."""
-    return dict(re.findall(r"^ *([A-Z][A-Za-z ]+): {2,}(.+)$", said, re.MULTILINE))
 
 
 def described(said: str) -> tuple[dict[str, str], list[dict[str, str]]]:
@@ -107,7 +59,7 @@ def described(said: str) -> tuple[dict[str, str], list[dict[str, str]]]:
     ]
 
 
-def test_workflows_are_listed_and_one_is_described(wrangler: Wrangler):
+def test_workflows_are_listed_and_one_is_described(wrangler: Person):
     listed = wrangler("workflows", "list")
     assert "Showing 4 workflows from page 1:" in listed
     assert sorted(row[:3] for row in rows(listed)) == [
@@ -123,7 +75,7 @@ def test_workflows_are_listed_and_one_is_described(wrangler: Wrangler):
     assert labelled(version)["Id"] == "dev"
 
 
-def test_instances_are_listed_by_status_and_page_by_page(wrangler: Wrangler):
+def test_instances_are_listed_by_status_and_page_by_page(wrangler: Person):
     for number in range(3):
         wrangler.begin("counting", f"count-{number}", steps=1)
         wrangler.comes_to("complete", "counting", f"count-{number}")
@@ -137,7 +89,7 @@ def test_instances_are_listed_by_status_and_page_by_page(wrangler: Wrangler):
     assert [row[0] for row in rows(paged)] == ["count-0"]
 
 
-def test_an_instance_is_triggered_and_sent_what_it_waits_for(wrangler: Wrangler):
+def test_an_instance_is_triggered_and_sent_what_it_waits_for(wrangler: Person):
     triggered = wrangler("workflows", "trigger", "patient", '{"from": "wrangler"}')
     found = re.search(r'🚀 Workflow instance "(\S+)" has been queued successfully', triggered)
     assert found, triggered
@@ -167,7 +119,7 @@ def test_an_instance_is_triggered_and_sent_what_it_waits_for(wrangler: Wrangler)
     assert (told["status"], told["output"]) == ("complete", ["one", {"paid": True}, "one"])
 
 
-def test_an_instance_is_paused_and_goes_on_when_it_is_resumed(wrangler: Wrangler, shop: World):
+def test_an_instance_is_paused_and_goes_on_when_it_is_resumed(wrangler: Person, shop: World):
     wrangler.begin("patient", "paused")
     wrangler.comes_to("waiting", "patient", "paused")
     instances = ("workflows", "instances")
@@ -185,7 +137,7 @@ def test_an_instance_is_paused_and_goes_on_when_it_is_resumed(wrangler: Wrangler
     assert shop.effects.count("paused before") == 1
 
 
-def test_an_instance_is_terminated(wrangler: Wrangler, shop: World):
+def test_an_instance_is_terminated(wrangler: Person, shop: World):
     wrangler.begin("patient", "ended")
     wrangler.comes_to("waiting", "patient", "ended")
     said = wrangler("workflows", "instances", "terminate", "patient", "ended")
@@ -195,7 +147,7 @@ def test_an_instance_is_terminated(wrangler: Wrangler, shop: World):
     assert "ended after" not in shop.effects
 
 
-def test_an_instance_is_restarted_from_its_start_and_from_a_step(wrangler: Wrangler, shop: World):
+def test_an_instance_is_restarted_from_its_start_and_from_a_step(wrangler: Person, shop: World):
     wrangler.begin("patient", "again")
     wrangler.comes_to("waiting", "patient", "again")
     restart = ("workflows", "instances", "restart", "patient", "again")
@@ -211,7 +163,7 @@ def test_an_instance_is_restarted_from_its_start_and_from_a_step(wrangler: Wrang
     assert shop.effects.count("again after") == 1
 
 
-def test_what_is_refused_is_said_with_its_number(wrangler: Wrangler):
+def test_what_is_refused_is_said_with_its_number(wrangler: Person):
     wrangler.begin("patient", "taken")
     refused = wrangler.run("workflows", "trigger", "patient", "--id", "taken")
     assert refused.code == 1

@@ -42,6 +42,9 @@ class Control(Protocol):
     async def steer(self, workflow: str, id_: str, verb: str) -> Instance:
         """Tell an instance to `pause`, `resume`, `cancel`, `terminate` or `rollBack` (which then terminates).
 
+        `accept` is to `resume` one that is held because code and journal contradict each other: the recorded
+        step that it is held for need not be asked for any more. Raises WrongMove for any other instance.
+
         Pausing and resuming change nothing where they do not apply. The others raise InstanceEnded when it is
         over, with Cloudflare's ``instance.cannot_terminate`` in the message. `cancel` and `rollBack` ask the
         code, and so end an instance some time later; one that has not begun they end at once.

@@ -39,7 +39,7 @@ def show(workflow: str, found: Shown, *, outputs: int | None) -> None:
 def _facts(workflow: str, found: Shown, outputs: int | None) -> Iterator[tuple[str, str]]:
     yield "Workflow Name", workflow
     yield "Instance Id", found["id"]
-    yield "Version Id", found["versionId"] or ""
+    yield "Version Id", _version(found)
     yield "Status", found["status"]
     yield "Trigger", found["trigger"]["source"]
     if found.get("tags"):
@@ -68,6 +68,11 @@ def _facts(workflow: str, found: Shown, outputs: int | None) -> Iterator[tuple[s
         yield "Rollback", f"failed: {_error(error)}" if error else rollback["outcome"]
     if found["success"] and outputs is not None:
         yield "Output", values.short(found["output"], outputs)
+
+
+def _version(found: Shown) -> str:
+    number = found.get("version_number")
+    return found["versionId"] if number is None else f"{found['versionId']} (number {number})"
 
 
 def _show_step(step: Shown, number: int, outputs: int | None) -> None:

@@ -41,6 +41,13 @@ def listed(answer: Envelope) -> Listed:
     return Listed(items=many(answer), info=info if isinstance(info, dict) else {})
 
 
+def listed_in(answer: Envelope, key: str) -> Listed:
+    """Take a page that lies under ``key``, as Cloudflare has it for versions and deployments."""
+    info = answer.result_info
+    items = _as(one(answer).get(key), Many)
+    return Listed(items=items, info=info if isinstance(info, dict) else {})
+
+
 def _as(result: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(result, kind)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-import msgspec
-
 from wflow.client.answers import Listed, Many, Shown, listed, many, one
 from wflow.client.exchange import Exchange, path_of
 from wflow.client.happenings import Happenings
+from wflow.client.history import Histories
 from wflow.client.instances import Instances
 from wflow.client.logs import Logs
 from wflow.client.remote import Remote
+from wflow.client.scripts import Scripts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -39,6 +39,7 @@ class Api:
         self.tokens = Tokens(exchange)
         self.logs = Logs(exchange)
         self.happenings = Happenings(exchange)
+        self.histories = Histories(exchange)
 
     def __enter__(self) -> Self:
         """Use it as a context."""
@@ -72,36 +73,6 @@ class Workflows:
 
     def _path(self, *parts: str) -> str:
         return path_of("accounts", self.exchange.remote.account, "workflows", *parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Scripts:
-    """The Workers that were deployed."""
-
-    exchange: Exchange
-
-    def list(self) -> Many:
-        """List them, each with its current version."""
-        return many(self.exchange.ask("GET", self._path()))
-
-    def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str = "") -> Shown:
-        """Deploy a bundle and give its version.
-
-        Raises LoadError with the user's traceback when the code does not import.
-        """
-        metadata = msgspec.json.encode({"digest": digest, "message": message})
-        parts = {
-            "metadata": (None, metadata, "application/json"),
-            "bundle": ("bundle.tar.gz", bundle, "application/gzip"),
-        }
-        return one(self.exchange.send("PUT", self._path(worker), parts))
-
-    def versions(self, worker: str) -> Many:
-        """List a Worker's versions, newest first."""
-        return many(self.exchange.ask("GET", self._path(worker, "versions")))
-
-    def _path(self, *parts: str) -> str:
-        return path_of("accounts", self.exchange.remote.account, "workers", "scripts", *parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ DEPLOY_S: Final = 300.0
 SILENCE_S: Final = 35.0
 """A stream that says nothing for so long is cut: it has a heartbeat every 10 s."""
 
-Query = dict[str, str | int | bool | None]
+Query = dict[str, str | int | bool | list[str] | None]
 
 
 class Exchange:
@@ -154,11 +154,13 @@ def path_of(*parts: str) -> str:
     return "".join(f"/{quote(part, safe='')}" for part in parts)
 
 
-def _present(query: Query | None) -> dict[str, str]:
+def _present(query: Query | None) -> dict[str, str | list[str]]:
     given = {name: value for name, value in (query or {}).items() if value is not None}
-    return {
-        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()
-    }
+    return {name: value if isinstance(value, list) else _said(value) for name, value in given.items()}
+
+
+def _said(value: str | int) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

@@ -19,7 +19,7 @@ from wflow.runner.fleet import GOODBYE_S, give_back
 from wflow.stores.store import Claim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from wflow.bindings.control import Control
     from wflow.runner.fleet import Fleet
@@ -44,6 +44,39 @@ class _Journey:
     recalled: bool = False
 
 
+class Reservation:
+    """The next claim of an instance, kept from the runtimes; what was caught is given back at its end."""
+
+    def __init__(self, instance: int, back: Callable[[Sequence[_Journey], int], Awaitable[None]]) -> None:
+        self.instance = instance
+        self._back = back
+        self._caught: list[_Journey] = []
+        self._news = asyncio.Event()
+
+    @property
+    def caught(self) -> bool:
+        """Whether the instance is claimed for whoever reserved it, and for nobody else."""
+        return bool(self._caught)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it is claimed, but no longer than so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+    async def give_back(self) -> None:
+        """End the claim; with `Admission.claiming` held, nobody has another one until that is let go."""
+        caught, self._caught = self._caught, []
+        self._news.clear()
+        if caught:
+            await self._back(caught, 0)
+
+    def catch(self, journey: _Journey) -> None:
+        """Take a claim in."""
+        self._caught.append(journey)
+        self._news.set()
+
+
 class Admission:
     """Claims instances as slots are free and hands them to the fleet; whoever knows tells it when to look."""
 
@@ -64,6 +97,7 @@ class Admission:
         self._broken: dict[str, tuple[int, int]] = {}
         self._blocked_until: int | None = None
         self._under_way: dict[int, _Journey] = {}
+        self._reserved: dict[int, Reservation] = {}
         self._taking: asyncio.Task[list[_Journey]] | None = None
 
     @property
@@ -116,6 +150,21 @@ class Admission:
         if journey is not None:
             journey.recalled = True
 
+    def under_way(self, instance: int) -> bool:
+        """Tell whether an instance is claimed and no runtime has it yet."""
+        return instance in self._under_way
+
+    @contextlib.asynccontextmanager
+    async def reserving(self, instance: int) -> AsyncIterator[Reservation]:
+        """Have whatever is claimed of an instance meanwhile, instead of a runtime; one at a time can."""
+        assert instance not in self._reserved
+        reservation = self._reserved[instance] = Reservation(instance, self._give_back)
+        try:
+            yield reservation
+        finally:
+            del self._reserved[instance]
+            await reservation.give_back()
+
     async def run(self, fleet: Fleet) -> None:
         """Claim and hand out until cancelled."""
         failures = 0
@@ -163,6 +212,9 @@ class Admission:
             self._asked = False
         by_version: dict[str, list[_Journey]] = {}
         for journey in taken:
+            if (reservation := self._reserved.get(journey.claim.key)) is not None:
+                reservation.catch(journey)
+                continue
             by_version.setdefault(journey.claim.version, []).append(journey)
         for version, each in by_version.items():
             task = asyncio.get_running_loop().create_task(self._hand_out(fleet, version, each))
@@ -189,7 +241,8 @@ class Admission:
         for rank, name in enumerate(sorted(found, key=lambda one: self._held[one])):
             workflow = found[name]
             until, _ = self._broken.get(workflow.version, (0, 0))
-            if until > now:
+            # What is live beside it goes on, and so do its instances.
+            if until > now and self._registry.is_alone(workflow):
                 self._blocked_until = min(until, self._blocked_until or until)
                 continue
             share = -(-left // (len(found) - rank))
@@ -296,7 +349,11 @@ class Admission:
             trace = broken.trace if isinstance(broken, LoadError) else ""
             fleet.tell("error", f"version {version} cannot be run, {again}: {_told(broken)}", trace=trace)
         # What is the current version's is not claimed before `until`, and goes on at once when it is mended.
-        current = {one.name for one in self._registry.workflows() if one.version == version}
+        current = {
+            one.name
+            for one in self._registry.workflows()
+            if one.version == version and self._registry.is_alone(one)
+        }
         await self._give_back([one for one in journeys if one.claim.workflow in current], 0)
         await self._give_back([one for one in journeys if one.claim.workflow not in current], until - now)
 

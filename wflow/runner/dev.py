@@ -16,6 +16,7 @@ from wflow.config.secrets import dev_vars
 from wflow.errors import LoadError, WflowError
 from wflow.runner import address, hotkeys, watch
 from wflow.runner.listen import TRIES, bind, closing, serving
+from wflow.runner.lookout import Lookout
 from wflow.runner.project import VERSION, build_of
 from wflow.runner.runner import Runner
 from wflow.runner.serve import following, stop_signal, until
@@ -54,6 +55,7 @@ class _Session:
         self._options = options
         self._terminal = Terminal(options.log_level)
         self._runner: Runner
+        self._lookout: Lookout
         self._spare: asyncio.Task[Peer] | None = None
 
     async def serve(self) -> None:
@@ -63,6 +65,7 @@ class _Session:
         state = options.persist_to or self._project.root / ".wflow" / "state"
         with closing(bind(options.ip, options.port, tries=TRIES)) as sockets:
             self._runner = runner = await Runner.open(f"sqlite://{state}", state / "versions", tells=True)
+            self._lookout = Lookout(runner, terminal)
             try:
                 terminal.say(f"wflow {__version__}\n{'─' * 40}")
                 async with following(runner, terminal):
@@ -71,6 +74,7 @@ class _Session:
                 if self._spare is not None:
                     self._spare.cancel()
                     await asyncio.gather(self._spare, return_exceptions=True)
+                await self._lookout.close()
                 await runner.close()
 
     async def _run(self, sockets: list[socket.socket], stopped: asyncio.Event) -> None:
@@ -84,10 +88,12 @@ class _Session:
             self._warm()
             self._terminal.say("⎔ Starting local server...")
             # Who comes before the code is there waits in the sockets' backlog.
-            await self._swap(build)
+            loaded = await self._swap(build)
             async with serving(dev, sockets):
                 self._runner.execute()
                 self._announce(url)
+                if loaded:
+                    self._lookout.look(build)
                 try:
                     with address.announced(self._project.root, url), self._keys(url, stopped):
                         async for paths in changes:
@@ -105,13 +111,15 @@ class _Session:
             try:
                 options = self._options
                 self._project = load(path=self._project.path, environment=options.environment)
-                loaded = await self._swap(self._read())
+                build = self._read()
+                loaded = await self._swap(build)
             except WflowError as wrong:
                 self._complain(wrong)
                 self._terminal.say(KEPT)
                 loaded = False
         if loaded:
             self._terminal.info(f"Reloaded in {(time.perf_counter() - began) * 1000:.0f} ms")
+            self._lookout.look(build)
 
     def _read(self) -> Build:
         """Read the project's secrets and make its build; flags win over files."""

@@ -16,13 +16,14 @@ from wflow.runner import calls, translate
 from wflow.runner.peer import Peer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
     from pathlib import Path
 
     from wflow.bindings.control import Control
     from wflow.engine.changes import Change
     from wflow.engine.facts import Received
     from wflow.runner.notes import Notes
+    from wflow.runner.peer import Listener
     from wflow.runner.registry import Build
     from wflow.stores.store import Claim, Delivery, Store
 
@@ -76,13 +77,22 @@ class Builds(Protocol):
 class Fleet:
     """Runtimes by version. What they commit goes to the store, what they call to a binding's provider."""
 
-    def __init__(self, control: Control, builds: Builds, notes: Notes, releases: Releases) -> None:
-        """Make an empty fleet on the running loop."""
+    def __init__(
+        self,
+        control: Control,
+        builds: Builds,
+        notes: Notes,
+        releases: Releases,
+        *,
+        peers: Callable[[Listener], Peer] = Peer,
+    ) -> None:
+        """Make an empty fleet on the running loop, which makes its runtimes by ``peers``."""
         self._control = control
         self._store: Store = control.store
         self._builds = builds
         self._notes = notes
         self._releases = releases
+        self._new_peer = peers
         self._loop = asyncio.get_running_loop()
         self.hash_seed = 0
         self._peers: dict[str, Peer] = {}
@@ -118,7 +128,7 @@ class Fleet:
 
     async def spare(self, folder: Path) -> Peer:
         """Bring a process up that has no user code yet, to be used by `replace`."""
-        peer = Peer(self)
+        peer = self._new_peer(self)
         self._spares.add(peer)
         try:
             await peer.start(folder, hash_seed=self.hash_seed)
@@ -323,7 +333,7 @@ class Fleet:
         if known is not None:
             return known
         build = await self._builds.build(version)
-        peer = Peer(self)
+        peer = self._new_peer(self)
         try:
             await peer.start(build.folder, hash_seed=self.hash_seed)
             await peer.load(build)

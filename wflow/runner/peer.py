@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
-import subprocess
-import sys
-import threading
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from wflow.bundle import manifest as manifests
+from wflow.engine.divergence import Verdict
+from wflow.engine.outcome import Failure
 from wflow.errors import LinkError, LoadError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
+from wflow.runner.spawned import spawn
 from wflow.runner.streams import Streams
 from wflow.wire.types import HttpAnswer, HttpRequest
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wflow.runner.registry import Build
+    from wflow.runner.spawned import Process, Spawn
     from wflow.stores.store import Claim
 
 T = TypeVar("T")
@@ -32,20 +31,10 @@ LAST_WORDS_S: Final = 0.5
 """How long the link may outlive the process: a child of the user's code may have inherited its end."""
 FETCHES: Final = 10_000
 """Requests that one runtime works on at once."""
-INHERITED: Final = (
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "PATH",
-    "PYTHONPATH",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "TMPDIR",
-    "TZ",
-    "VIRTUAL_ENV",
-)
-"""All that a runtime gets of the runner's environment; tokens and secrets of the machine are not in it."""
+REHEARSALS: Final = 1_000
+"""Journals that wait in one runtime to be tried, at once."""
+REHEARSE_S: Final = 30.0
+"""How long the verdict on a journal may take, with those that were asked for before it."""
 
 
 class Listener(Protocol):
@@ -66,8 +55,8 @@ class Peer:
     ``killed`` says that its end is the runner's doing, and so no fault of what it played.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        """Make one on the running loop; `start` brings the process up."""
+    def __init__(self, listener: Listener, spawn: Spawn = spawn) -> None:
+        """Make one on the running loop; `start` brings the process up, by ``spawn``."""
         self.build: Build | None = None
         self.holds: dict[int, Claim] = {}
         self.streams = Streams(self.holds)
@@ -76,13 +65,16 @@ class Peer:
         self.killed = False
         self.handlers: list[str] = []
         self._listener = listener
+        self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._channel: Channel[frames.ToRunner] = Channel(frames.ToRunner, self._hear, self._lost)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
         self._up: asyncio.Future[None] = self._loop.create_future()
         self._loaded: asyncio.Future[None] = self._loop.create_future()
         self._fetches: dict[int, asyncio.Future[HttpAnswer]] = {}
         self._next_fetch = 0
+        self._rehearsals: dict[int, asyncio.Future[Verdict]] = {}
+        self._next_rehearsal = 0
         self._quiet = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -94,7 +86,7 @@ class Peer:
     @property
     def busy(self) -> bool:
         """Whether it holds claims or owes answers."""
-        return bool(self.holds or self._fetches)
+        return bool(self.holds or self._fetches or self._rehearsals)
 
     @property
     def pid(self) -> int | None:
@@ -109,27 +101,13 @@ class Peer:
         """
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
-        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        environment["PYTHONHASHSEED"] = str(hash_seed)
-        command = [sys.executable, "-P", "-m", "wflow.runtime", str(theirs.fileno())]
         try:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - a few milliseconds, and asyncio's own would need a watcher
-                command,
-                cwd=folder,
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                # What C code or a child of the user's code writes past sys.stdout is talk, not data.
-                stdout=2,
-                # The terminal's Ctrl-C is for the runner; it ends its runtimes in order.
-                start_new_session=True,
-            )
+            self._process = self._spawn(theirs, folder, hash_seed, self._buried)
         except OSError as broken:
             ours.close()
             raise LinkError(f"cannot start a runtime: {broken}") from broken
         finally:
             theirs.close()
-        threading.Thread(target=self._bury, args=(self._process,), name="wflow-runtime", daemon=True).start()
         await connect(self._channel, ours)
         await self._within(self._up, "come up")
 
@@ -163,6 +141,35 @@ class Peer:
             return await future
         finally:
             self._fetches.pop(number, None)
+            self.settle()
+
+    async def rehearse(self, turn: frames.Turn) -> Verdict:
+        """Try a journal, which is in ``turn``, against this runtime's code; nothing comes of it.
+
+        Code that blocks, and a journal that no frame holds, are told as a failure; whoever owns the process
+        should then end it, for it may hang. Raises LinkError when the process dies first, or has too much to
+        do.
+        """
+        if self._channel.closed:
+            raise LinkError("the runtime is gone")
+        if len(self._rehearsals) >= REHEARSALS:
+            raise LinkError(f"the runtime has {REHEARSALS:,} journals to try; that is the limit")
+        if sum(map(len, turn.records or ())) > frames.FRAME_BYTES // 2:
+            return _untold(f"its journal takes more than {frames.FRAME_BYTES // 2:,} bytes")
+        self._next_rehearsal += 1
+        number = self._next_rehearsal
+        future: asyncio.Future[Verdict] = self._loop.create_future()
+        self._rehearsals[number] = future
+        try:
+            self._channel.send(frames.Rehearse(number, turn))
+            async with asyncio.timeout(REHEARSE_S):
+                return await future
+        except TimeoutError:
+            return _untold(
+                f"the code did not come to rest within {REHEARSE_S:.0f} s: it blocks, or has much to do"
+            )
+        finally:
+            self._rehearsals.pop(number, None)
             self.settle()
 
     def settle(self) -> None:
@@ -224,6 +231,9 @@ class Peer:
                     future = self._fetches.get(call)
                     if future is not None and not future.done():
                         future.set_result(HttpAnswer(status=status, headers=headers, body=body))
+                case frames.Rehearsed(call, verdict):
+                    if (asked := self._rehearsals.get(call)) is not None and not asked.done():
+                        asked.set_result(verdict)
                 case _:
                     self._listener.heard(self, message)
 
@@ -233,6 +243,8 @@ class Peer:
         _fail(self._loaded, LinkError("the process ended while it imported the code", hint=_AT_THE_TOP))
         for fetch in self._fetches.values():
             _fail(fetch, gone)
+        for rehearsal in self._rehearsals.values():
+            _fail(rehearsal, gone)
         self._end()
         self._quiet.set()
         self._listener.died(self)
@@ -241,13 +253,8 @@ class Peer:
         if self._process is not None:
             self._process.kill()
 
-    def _bury(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for the end of the process, in a thread of its own: the link alone may outlive it."""
-        process.wait()
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody cares any more
-            self._loop.call_soon_threadsafe(self._buried)
-
     def _buried(self) -> None:
+        """Hear of the end of the process: the link alone may outlive it."""
         self._over.set()
         if not self._channel.closed:
             # What it said last may still be on its way.
@@ -260,6 +267,11 @@ class Peer:
 
 
 _AT_THE_TOP: Final = "look at what your modules do at their top, when they are imported"
+
+
+def _untold(why: str) -> Verdict:
+    failure = Failure(name="WorkflowInternalError", message=why, path="wflow.errors:WorkflowInternalError")
+    return Verdict(heard=0, recorded=0, failure=failure)
 
 
 def _set(future: asyncio.Future[None]) -> None:

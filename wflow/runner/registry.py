@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from wflow.bundle.manifest import Manifest
 from wflow.engine import names
 from wflow.errors import WorkflowNotFound
+from wflow.runner.deployments import point
 from wflow.wire.types import Registered, Version
 
 if TYPE_CHECKING:
@@ -38,27 +40,42 @@ class Build:
         return self.described.worker
 
 
-class Registry:
-    """The current build of each Worker, all builds by version, and the workflows.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """An older build that is live beside a Worker's main one, with its share in percent."""
 
-    A workflow that its Worker no longer declares is retired: it takes no new instances, and those it has go
-    on, on the versions they began with.
+    build: Build
+    percentage: float
+
+
+class Registry:
+    """The main build of each Worker, what is live beside it, all builds by version, and the workflows.
+
+    Workflows are as the main build declares them. One that it no longer declares is retired: it takes no new
+    instances but from code that still has it, and those it has go on, on the versions they began with.
     """
 
     def __init__(self) -> None:
         """Start with nothing."""
         self.current: dict[str, Build] = {}
         self.builds: dict[str, Build] = {}
+        self._beside: dict[str, Beside] = {}
         self._workflows: dict[str, Registered] = {}
         self._retired: set[str] = set()
 
-    def activate(self, build: Build, *, since: Mapping[str, int] | None = None) -> None:
-        """Make ``build`` its Worker's current one; ``since`` says when its workflows were first declared."""
+    def activate(
+        self, build: Build, *, beside: Beside | None = None, since: Mapping[str, int] | None = None
+    ) -> None:
+        """Make ``build`` its Worker's main one; ``since`` says when its workflows were first declared."""
         # A dev session has one version, whatever its Worker is called now: the code before it is gone.
         for worker in [name for name, one in self.current.items() if one.version == build.version]:
             del self.current[worker]
         self.current[build.worker] = build
         self.builds[build.version] = build
+        self._beside.pop(build.worker, None)
+        if beside is not None:
+            self._beside[build.worker] = beside
+            self.builds[beside.build.version] = beside.build
         declared = {entry.name for entry in build.manifest.workflows}
         for name, one in list(self._workflows.items()):
             if name in declared:
@@ -75,6 +92,39 @@ class Registry:
         """Add a workflow that no current version declares, as ``version`` did, which was the last."""
         self._register(version, entry, since)
         self._retired.add(entry.name)
+
+    def live(self) -> list[str]:
+        """Name the versions that get new instances and requests."""
+        beside = [one.build for one in self._beside.values()]
+        return [build.version for build in (*self.current.values(), *beside)]
+
+    def is_alone(self, workflow: Registered) -> bool:
+        """Tell whether no other version is live beside the one that declares a workflow."""
+        return workflow.script_name not in self._beside
+
+    def choose(self, worker: str, place: float | None = None) -> Build:
+        """Choose the build for a request to a Worker that is current, by its `point`, else by chance.
+
+        The main build has the upper end: raising its share moves places to it, and none away from it.
+        """
+        beside = self._beside.get(worker)
+        if beside is None:
+            return self.current[worker]
+        if place is None:
+            place = secrets.randbelow(1_000_000) / 10_000
+        return beside.build if place < beside.percentage else self.current[worker]
+
+    def version_of(self, workflow: Registered, id_: str) -> str:
+        """Say which version an instance gets that begins now: of a live one if that declares its workflow."""
+        worker = workflow.script_name
+        beside = self._beside.get(worker)
+        if beside is None:
+            return workflow.version
+        if all(entry.name != workflow.name for entry in beside.build.manifest.workflows):
+            return workflow.version
+        if workflow.name in self._retired:
+            return beside.build.version
+        return self.choose(worker, point(worker, id_)).version
 
     def workflows(self) -> Sequence[Registered]:
         """List workflows by name, retired ones too."""
@@ -100,7 +150,7 @@ class Registry:
         return found
 
     def declared(self, name: str) -> Registered:
-        """Get a workflow that takes new instances; raises WorkflowNotFound."""
+        """Get a workflow that takes new instances from anybody; raises WorkflowNotFound."""
         found = self.workflow(name)
         if name in self._retired:
             raise WorkflowNotFound(

@@ -16,21 +16,40 @@ from wflow import stores
 from wflow.engine import facts, names
 from wflow.errors import InvalidInput, LinkError, StoreError
 from wflow.runner.admission import Admission
+from wflow.runner.deployments import point
 from wflow.runner.feed import Feed
 from wflow.runner.fleet import Fleet
 from wflow.runner.instances import Instances
+from wflow.runner.migrations import Migrations
 from wflow.runner.notes import Notes
+from wflow.runner.peer import Peer
 from wflow.runner.registry import Registry
-from wflow.runner.versions import Versions
+from wflow.runner.rehearsals import Rehearsals
+from wflow.runner.versions import Ask, Offer, Versions
+from wflow.stores.settings import HASH_SEED, SETTINGS
 from wflow.stores.store import Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from wflow.bundle.manifest import Manifest
+    from wflow.runner.peer import Listener
     from wflow.runner.registry import Build
     from wflow.stores.store import Instance, Store
-    from wflow.wire.types import HttpAnswer, HttpRequest, Made, Registered, Start, Version, Wanted
+    from wflow.wire import types
+    from wflow.wire.types import (
+        Deployment,
+        HttpAnswer,
+        HttpRequest,
+        Made,
+        Registered,
+        Share,
+        Start,
+        Version,
+        Wanted,
+    )
 
 IDLE_S: Final = 30.0
 """How often runtimes of old versions are looked at, to end those without work."""
@@ -44,9 +63,8 @@ RETIRE_S: Final = 60.0
 """How often instances are looked for that have been over for longer than they are to be kept."""
 RETIRED: Final = 500
 """How many of those are deleted at once; each may have a long journal."""
-SETTINGS: Final = "settings"
-HASH_SEED: Final = "hash-seed"
-"""The cell that keeps the hash seed of the runtimes."""
+VERSION_KEY: Final = "cloudflare-workers-version-key"
+"""The header whose value has a visitor stay with a version, as far as the shares let it."""
 RAISED: Final = "x-wflow-error"
 """The header by which a runtime says that the body is the traceback of what `fetch` raised."""
 SORRY: Final = b"The Worker failed to answer; its log says why.\n"
@@ -57,7 +75,15 @@ _STATUSES: Final = frozenset(HTTPStatus)
 class Runner:
     """One runner in one process. `open` it, `execute` to have it run instances, `close` it."""
 
-    def __init__(self, store: Store, folder: Path, position: int, *, tells: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        position: int,
+        *,
+        tells: bool,
+        peers: Callable[[Listener], Peer] = Peer,
+    ) -> None:
         """Put it together over an open store; `open` says what is what."""
         self.store = store
         self._tells = tells
@@ -68,7 +94,9 @@ class Runner:
         self.instances = Instances(store, self.registry, self.feed)
         self._versions = Versions(store, self.registry, folder)
         self.admission = Admission(self.instances, self.registry)
-        self.fleet = Fleet(self.instances, self, self.notes, self.admission)
+        self.fleet = Fleet(self.instances, self, self.notes, self.admission, peers=peers)
+        self.rehearsals = Rehearsals(store, self.registry, self.fleet)
+        self._migrations = Migrations(self.instances, self.registry, self, self.rehearsals)
         self._tasks: list[asyncio.Task[None]] = []
         self._open = asyncio.Event()
         self._open.set()
@@ -79,9 +107,15 @@ class Runner:
 
         ``folder`` is for the code of versions; ``tells`` shows whoever asks what a Worker's `fetch` raised.
         """
-        store = await stores.connect(url)
+        return await cls.over(await stores.connect(url), folder, tells=tells)
+
+    @classmethod
+    async def over(
+        cls, store: Store, folder: Path, *, tells: bool = False, peers: Callable[[Listener], Peer] = Peer
+    ) -> Runner:
+        """Take over a ``store`` that is open, as `open` does; ``peers`` make its runtimes."""
         try:
-            runner = cls(store, folder, await store.position(), tells=tells)
+            runner = cls(store, folder, await store.position(), tells=tells, peers=peers)
             await runner._versions.restore(runner.now())
             runner.fleet.hash_seed = await _hash_seed(store, runner.now())
         except BaseException:
@@ -92,6 +126,7 @@ class Runner:
     def execute(self) -> None:
         """Run instances from now on: those that are unfinished go on by themselves."""
         self.instances.attach(self.admission, self.fleet)
+        self._migrations.attach(self.admission, self.fleet)
         loop = asyncio.get_running_loop()
         work = (self.admission.run(self.fleet), self._tidy(), self._retire())
         self._tasks += [loop.create_task(one) for one in work]
@@ -102,6 +137,7 @@ class Runner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.feed.close()
+        await self.rehearsals.close()
         await self.admission.close()
         await self.fleet.close()
         await self.notes.close()
@@ -145,19 +181,65 @@ class Runner:
         """List the current version of every Worker."""
         return [self.registry.current[name].described for name in sorted(self.registry.current)]
 
-    async def deploy(self, worker: str, bundle: bytes, *, digest: str, message: str, author: str) -> Version:
-        """Take a bundle in and make it current."""
-        version = await self._versions.deploy(
-            worker, bundle, digest=digest, message=message, author=author, now=self.now()
-        )
-        self.admission.wake()
-        if self._tasks:
-            self.fleet.warm(version.id)
+    async def upload(
+        self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, tag: str = ""
+    ) -> Version:
+        """Take a bundle in."""
+        offer = Offer(worker=worker, bundle=bundle, digest=digest, message=message, author=author, tag=tag)
+        return await self._versions.upload(offer, self.now())
+
+    async def deploy(
+        self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, tag: str = ""
+    ) -> Version:
+        """Take a bundle in and make it live."""
+        offer = Offer(worker=worker, bundle=bundle, digest=digest, message=message, author=author, tag=tag)
+        version = await self._versions.deploy(offer, self.now())
+        self._is_live([version.id])
         return version
+
+    async def release(
+        self, worker: str, shares: Sequence[Share], *, message: str, author: str, trigger: str | None = None
+    ) -> Deployment:
+        """Make versions live."""
+        ask = Ask(message=message, author=author, trigger=trigger)
+        deployment = await self._versions.release(worker, shares, ask, self.now())
+        self._is_live([share.version for share in deployment.shares])
+        return deployment
 
     async def versions(self, worker: str) -> Sequence[Version]:
         """List a Worker's versions."""
         return await self._versions.find(worker, self.now())
+
+    async def version(self, worker: str, version: str) -> Version:
+        """Get a version."""
+        return await self._versions.get(worker, version, self.now())
+
+    async def manifest(self, worker: str, version: str) -> Manifest:
+        """Get a version's manifest."""
+        return await self._versions.manifest(worker, version, self.now())
+
+    async def numbers(self, versions: Collection[str]) -> dict[str, int]:
+        """Give versions their numbers."""
+        return await self._versions.numbers(versions, self.now())
+
+    async def deployments(self, worker: str) -> Sequence[Deployment]:
+        """List a Worker's deployments."""
+        return await self._versions.deployments(worker, self.now())
+
+    async def rehearse(
+        self, worker: str, version: str, *, limit: int | None, after: int | None = None
+    ) -> types.Rehearsals:
+        """Try unfinished instances of a Worker on a version."""
+        async with self.keeping(worker, version) as build:
+            return (await self.rehearsals.many(build, limit=limit, after=after)).shown()
+
+    async def rehearse_one(self, workflow: str, id_: str, version: str | None) -> types.Rehearsal:
+        """Try one instance on a version."""
+        return await self._migrations.rehearse(workflow, id_, version)
+
+    async def migrate(self, workflow: str, id_: str, version: str | None) -> types.Rehearsal:
+        """Put one instance on a version that it fits."""
+        return await self._migrations.migrate(workflow, id_, version)
 
     async def changed(self, after: int) -> int | None:
         """Wait for records."""
@@ -186,6 +268,10 @@ class Runner:
         """Give a version's build (the fleet asks)."""
         return await self._versions.build(version, self.now())
 
+    def keeping(self, worker: str, version: str) -> AbstractAsyncContextManager[Build]:
+        """Give the build of a Worker's version, which stays meanwhile (migrations ask)."""
+        return self._versions.keeping(worker, version, self.now())
+
     @contextlib.contextmanager
     def holding_requests(self) -> Iterator[None]:
         """Have requests wait while code is being swapped."""
@@ -195,14 +281,22 @@ class Runner:
         finally:
             self._open.set()
 
+    def _is_live(self, versions: Sequence[str]) -> None:
+        self.admission.wake()
+        if self._tasks:
+            for version in versions:
+                self.fleet.warm(version)
+
     async def _fetch(self, worker: str | None, request: HttpRequest) -> HttpAnswer:
         await self._open.wait()
-        current = self.registry.current
-        build = next(iter(current.values()), None) if worker is None else current.get(worker)
-        if build is None:
+        if worker is None:
+            worker = next(iter(self.registry.current), None)
             if worker is None:
                 raise LinkError("the code is not loaded")
+        if worker not in self.registry.current:
             raise InvalidInput("there is no such Worker here")
+        key = next((value for name, value in request.headers if name.lower() == VERSION_KEY), None)
+        build = self.registry.choose(worker, None if key is None else point(worker, key))
         peer = await self.fleet.peer(build.version)
         return await peer.fetch(request)
 
@@ -225,7 +319,7 @@ class Runner:
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(IDLE_S)
-            self.fleet.retire_idle([build.version for build in self.registry.current.values()])
+            self.fleet.retire_idle(self.registry.live())
             with contextlib.suppress(StoreError):
                 await self._trim()
 

@@ -13,6 +13,7 @@ from wflow.engine.facts import (
     LOGGED,
     MOVED,
     OPENED,
+    PATCH,
     RECEIVED,
     SETTLED,
     TRIED,
@@ -25,6 +26,7 @@ from wflow.engine.facts import (
     Tried,
     decode,
 )
+from wflow.engine.names import PATCHED
 from wflow.engine.outcome import NOT_YET, Err
 
 if TYPE_CHECKING:
@@ -168,7 +170,11 @@ def _logged(record: Record, fact: Logged) -> Line:
 
 def _moved(record: Record, fact: Moved) -> Line:
     level, data = INFO, dict(fact.detail)
-    if fact.status == status.RUNNING:
+    if (version := fact.detail.get("version")) is not None:
+        # A dev session has one version: there an instance moves when it fits that again.
+        fits = version == fact.detail.get("from")
+        message = "goes on after a fix" if fits else f"moved to version {version}"
+    elif fact.status == status.RUNNING:
         first = record.seq == 1
         level, message = (INFO, "started") if first else (DEBUG, "goes on")
     elif fact.status == status.QUEUED and fact.detail.get("restart"):
@@ -189,6 +195,9 @@ def _received(type_: str) -> str:
 
 
 def _settled(record: Record, fact: Settled) -> Line:
+    if fact.kind == PATCH:
+        what = f"the code takes the way of {fact.key.removeprefix(PATCHED)!r}"
+        return _line(record, "patched", DEBUG, what, data={})
     data: dict[str, object] = {"duration_ms": max(0, fact.at - fact.opened_at)}
     if fact.attempt:
         data["attempts"] = fact.attempt

@@ -1,9 +1,9 @@
-"""Pages of a workflow's instances: by cursor, by number, and between two instants."""
+"""Pages: of a list that is there, and of a workflow's instances by cursor, number and instants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from wflow.engine import status as statuses
 from wflow.errors import InvalidInput
@@ -12,9 +12,13 @@ from wflow.stores.store import Instance
 from wflow.wire import wanted as checked
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.datastructures import QueryParams
 
     from wflow.stores.store import Store
+
+T = TypeVar("T")
 
 PER_PAGE: Final = 25
 PER_PAGE_MAX: Final = 100
@@ -42,6 +46,23 @@ class Page:
 
     instances: list[Instance]
     cursor: int | None
+
+
+def cut(
+    query: QueryParams, found: Sequence[T], *, per_page: int = PER_PAGE
+) -> tuple[Sequence[T], dict[str, object]]:
+    """Take the page that is asked for, and tell what it is a page of; raises InvalidInput."""
+    page = queries.number(query, "page", at_least=1) or 1
+    per_page = queries.number(query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or per_page
+    start = (page - 1) * per_page
+    listed = found[start : start + per_page]
+    return listed, {
+        "page": page,
+        "per_page": per_page,
+        "count": len(listed),
+        "total_count": len(found),
+        "total_pages": -(-len(found) // per_page),
+    }
 
 
 def wanted(query: QueryParams, *, now: int) -> Wanted:

@@ -10,9 +10,13 @@ from wflow.wire.shown import Shown, kept_failure, moment, rollback, told, value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from wflow.bundle.manifest import Manifest
     from wflow.server.tokens import Token
     from wflow.stores.store import Instance
-    from wflow.wire.types import Registered, Version
+    from wflow.wire.types import Deployment, Registered, Version
+
+SOURCE: Final = "api"
+"""Where versions and deployments come from, in Cloudflare's words."""
 
 _SUCCESS: Final = {status.COMPLETE: True, status.ERRORED: False, status.TERMINATED: False}
 
@@ -39,8 +43,8 @@ def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: in
     }
 
 
-def instance_in_list(instance: Instance) -> Shown:
-    """Show an instance as one of many."""
+def instance_in_list(instance: Instance, number: int | None) -> Shown:
+    """Show an instance as one of many; ``number`` is its version's."""
     return {
         "id": instance.id,
         "status": instance.status,
@@ -50,6 +54,7 @@ def instance_in_list(instance: Instance) -> Shown:
         "ended_on": moment(instance.ended_at),
         "expires_on": moment(instance.expires_at),
         "version_id": instance.version,
+        "version_number": number,
         "workflow_id": instance.workflow,
         "trigger_source": instance.trigger,
         "tags": list(instance.tags),
@@ -80,18 +85,80 @@ def instance(one: Instance, steps: list[Shown] | None, step_count: int) -> Shown
 
 
 def version(one: Version) -> Shown:
-    """Show a version."""
+    """Show a version, under Cloudflare's keys and beside them under plain ones."""
+    created = moment(one.created_at)
     return {
         "id": one.id,
         "number": one.number,
+        "metadata": {
+            "author_email": one.author,
+            "author_id": one.author,
+            "created_on": created,
+            "modified_on": created,
+            "source": SOURCE,
+            "hasPreview": False,
+        },
+        "annotations": {**_said(one.message, one.tag), "workers/triggered_by": "upload"},
         "script_name": one.worker,
         "digest": one.digest,
         "message": one.message,
+        "tag": one.tag,
         "author": one.author,
-        "created_on": moment(one.created_at),
+        "created_on": created,
         "size_bytes": one.size_bytes,
         "workflows": one.workflows,
     }
+
+
+def resources(manifest: Manifest) -> Shown:
+    """Show what a version is made of: its bindings, its classes, and how it is run."""
+    workflows = (
+        {"type": "workflow", "name": one.binding, "workflow_name": one.name, "class_name": one.class_name}
+        for one in manifest.workflows
+    )
+    namespaces = (
+        {"type": "kv_namespace", "name": one.binding, "namespace_id": one.id} for one in manifest.kv
+    )
+    variables = (
+        {"type": "plain_text", "name": name, "text": given}
+        if isinstance(given, str)
+        else {"type": "json", "name": name, "json": given}
+        for name, given in manifest.vars.items()
+    )
+    return {
+        "bindings": [*workflows, *namespaces, *variables],
+        "script": {
+            "etag": manifest.digest,
+            "handlers": ["fetch"],
+            "named_handlers": [{"name": one.class_name, "handlers": ["run"]} for one in manifest.workflows],
+            "last_deployed_from": "wflow",
+        },
+        "script_runtime": {
+            "usage_model": "standard",
+            "python": manifest.python,
+            "wflow": manifest.wflow,
+            **({"compatibility_date": manifest.compatibility_date} if manifest.compatibility_date else {}),
+        },
+    }
+
+
+def deployment(one: Deployment) -> Shown:
+    """Show a deployment; the main version comes first."""
+    return {
+        "id": one.id,
+        "source": SOURCE,
+        "strategy": "percentage",
+        "author_email": one.author,
+        "created_on": moment(one.created_at),
+        "annotations": {**_said(one.message), "workers/triggered_by": one.trigger},
+        "versions": [{"version_id": each.version, "percentage": each.percentage} for each in one.shares],
+    }
+
+
+def _said(message: str, tag: str = "") -> Shown:
+    """Give the annotations that a person has made; what is empty is left out."""
+    said = {"workers/message": message, "workers/tag": tag}
+    return {key: text for key, text in said.items() if text}
 
 
 def token(one: Token) -> Shown:

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import json as codec
+from http import HTTPStatus
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
-from wflow.cli import findings, output, remote
+from wflow.cli import asking, findings, gate, output, remote, shipped, versions
 from wflow.cli.flags import Config, Environment, Json
-from wflow.errors import UsageError
+from wflow.cli.versions import VersionMessage, VersionTag
+from wflow.errors import RunnerError, UsageError
 
 if TYPE_CHECKING:
     from wflow.bundle.manifest import Manifest
     from wflow.bundle.pack import Packed
+    from wflow.client.api import Api
 
 EXAMPLES = """
 wflow deploy
-wflow deploy --message "retry payments" -e staging
+wflow deploy --message "retry payments" --tag v1.4.0 -e staging
+wflow deploy --instances stop --sample all
 wflow deploy --dry-run --outdir dist
 """
 
-_VALUE_CHARS = 60
+Sample = Annotated[
+    str,
+    typer.Option("--sample", metavar="N|all", help="How many unfinished instances this version is tried on."),
+]
+
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -37,9 +44,18 @@ def command(
         Path | None,
         typer.Option("--outdir", metavar="FOLDER", help="Write the bundle and its manifest here."),
     ] = None,
-    message: Annotated[
-        str, typer.Option("--message", metavar="TEXT", help="What this version is about.")
-    ] = "",
+    message: VersionMessage = "",
+    tag: VersionTag = "",
+    instances: Annotated[
+        gate.Instances | None,
+        typer.Option(
+            "--instances",
+            help="What becomes of unfinished instances: they stay on their versions, those that fit this one "
+            "go on in it, or nothing goes live if one of them does not fit.",
+            show_default="asked, or pin",
+        ),
+    ] = None,
+    sample: Sample = str(gate.SAMPLE),
     environment: Environment = None,
     config: Config = None,
     json: Json = False,
@@ -47,6 +63,7 @@ def command(
     from wflow.bundle import lint, pack
     from wflow.config import load
 
+    wanted = gate.sample(sample)
     project = load.load(path=config, environment=environment)
     for note in (*project.notes, *(findings.text(found) for found in lint.lint(project))):
         output.warn(note)
@@ -54,41 +71,88 @@ def command(
     if outdir:
         _write(packed, outdir)
     if not json:
-        _show(packed)
+        shipped.show(packed)
     if dry_run:
         _stop(packed, json=json)
         return
-    manifest = packed.manifest
     login = remote.login()
-    begun = perf_counter()
     with remote.connect_as(login) as api:
-        version = api.scripts.deploy(manifest.name, packed.data, digest=manifest.digest, message=message)
-        took_s = perf_counter() - begun
-        if json:
-            output.payload(version)
-            return
-        alone = len(api.scripts.list()) == 1
-    output.data(f"Uploaded {manifest.name} ({took_s:.2f} sec)")
+        _mind_split(api, packed.manifest.name, json=json)
+        version = _ship(api, packed, message, tag, json=json)
+        fit = gate.look(api, packed.manifest.name, version["id"], wanted=wanted)
+        choice = _pass(fit, instances, version, json=json) if fit.total else gate.PIN
+        api.scripts.release(packed.manifest.name, {version["id"]: 100}, message=message, trigger="upload")
+        if not json:
+            alone = len(api.scripts.list()) == 1
+            _tell(packed.manifest, _url(login.url, packed.manifest.name, alone=alone), version["id"])
+        moved = gate.migrate(api, version["workflows"], version["id"]) if choice == gate.MIGRATE else None
+    if json:
+        output.payload({**version, **({"rehearsals": fit.plain()} if fit.total else {}), **(moved or {})})
+    elif moved is not None:
+        output.data(f"Migrated {output.count(moved['migrated'], 'instance')}; {moved['stayed']:,} stayed")
+    elif fit.misfits < fit.tried:
+        output.say("What is unfinished stays where it is; `wflow workflows instances migrate` moves it.")
+
+
+def _mind_split(api: Api, worker: str, *, json: bool) -> None:
+    """Tell who is about to end a gradual deployment, and ask whether that is meant."""
+    try:
+        live = next(iter(api.scripts.deployments(worker, per_page=1).items), None)
+    except RunnerError as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return  # its first version
+    if live is None or len(live["versions"]) == 1:
+        return
+    if not json:
+        versions.show_live(live, {one["id"]: one for one in api.scripts.versions(worker)})
+    output.warn("two versions share the traffic; this deploy ends that, its version gets all of it")
+    if json:
+        return
+    output.say("`wflow versions upload` and `wflow versions deploy` go on little by little.")
+    if not asking.confirmed("Deploy to 100% of the traffic?"):
+        raise typer.Abort
+
+
+def _ship(api: Api, packed: Packed, message: str, tag: str, *, json: bool) -> dict[str, Any]:
+    """Upload the bundle as a version that is not live."""
+    begun = perf_counter()
+    manifest = packed.manifest
+    digest = manifest.digest
+    version = api.scripts.upload(manifest.name, packed.data, digest=digest, message=message, tag=tag)
+    if not json:
+        output.data(f"Uploaded {manifest.name} ({perf_counter() - begun:.2f} sec)")
+    return version
+
+
+def _pass(fit: gate.Fit, given: gate.Instances | None, version: dict[str, Any], *, json: bool) -> str:
+    """Show the verdict, and take the person's word on what becomes of the instances.
+
+    Raises RunnerError when that is to stop.
+    """
+    if json:
+        choice = given or gate.PIN
+    else:
+        gate.show(fit)
+        choice = given or gate.choose()
+    if choice != gate.STOP or (given and not fit.misfits):
+        return choice
+    if json:
+        output.payload({**version, "live": False, "rehearsals": fit.plain()})
+    id_ = version["id"]
+    why = f": {output.count(fit.misfits, 'unfinished instance')} would not fit" if fit.misfits else ""
+    raise RunnerError(
+        f"version {id_} is uploaded and not live{why}",
+        hint=f"`wflow versions deploy {id_}@100` makes it live as it is",
+    )
+
+
+def _tell(manifest: Manifest, url: str, version: str) -> None:
     output.data(f"Deployed {manifest.name} triggers")
-    output.data(f"  {_url(login.url, manifest.name, alone=alone)}")
+    output.data(f"  {url}")
     for workflow in manifest.workflows:
         output.data(f"  workflow: {workflow.name}")
-    output.data(f"Current Version ID: {version['id']}")
-
-
-def _show(packed: Packed) -> None:
-    output.data(f"Total Upload: {_kib(packed.size_bytes)} / gzip: {_kib(len(packed.data))}")
-    if bindings := _bindings(packed.manifest):
-        output.data("Your Worker has access to the following bindings:")
-        output.table(("Binding", "Resource"), bindings)
-
-
-def _bindings(manifest: Manifest) -> list[tuple[str, str]]:
-    return [
-        *((f"env.{each.binding} ({each.class_name})", "Workflow") for each in manifest.workflows),
-        *((f"env.{each.binding} ({each.id})", "KV Namespace") for each in manifest.kv),
-        *((f"env.{name} ({_value(value)})", "Environment Variable") for name, value in manifest.vars.items()),
-    ]
+    output.data(f"Current Version ID: {version}")
 
 
 def _url(runner: str, name: str, *, alone: bool) -> str:
@@ -100,11 +164,6 @@ def _url(runner: str, name: str, *, alone: bool) -> str:
     port = f":{parts.port}" if parts.port else ""
     domain = "localhost" if host in _LOOPBACK else host
     return f"{parts.scheme}://{name.lower()}.{domain}{port}"
-
-
-def _value(value: object) -> str:
-    text = codec.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _VALUE_CHARS else f"{text[: _VALUE_CHARS - 3]}..."
 
 
 def _stop(packed: Packed, *, json: bool) -> None:
@@ -136,7 +195,3 @@ def _write(packed: Packed, outdir: Path) -> None:
     except OSError as error:
         raise UsageError(f"cannot write to `{outdir}`: {error.strerror}") from error
     output.say(f"Wrote {outdir / 'bundle.tar.gz'} and {outdir / 'manifest.json'}.")
-
-
-def _kib(size_bytes: int) -> str:
-    return f"{size_bytes / 1024:.2f} KiB"

@@ -47,7 +47,9 @@ async def find(call: Call) -> Answer:
     if asked.since is None and asked.until is None and asked.tag is None:
         counts = await call.host.store.counts(workflow)
         info["total_count"] = sum(counts.values()) if asked.status is None else counts.get(asked.status, 0)
-    return Answer(result=[shown.instance_in_list(one) for one in page.instances], info=info)
+    numbers = await call.host.numbers({one.version for one in page.instances})
+    listed = [shown.instance_in_list(one, numbers.get(one.version)) for one in page.instances]
+    return Answer(result=listed, info=info)
 
 
 async def create(call: Call) -> Answer:
@@ -88,10 +90,9 @@ async def describe(call: Call, instance: Instance) -> Answer:
     newest_first = queries.choice(call.query, "order", ("asc", "desc")) == "desc"
     simple = queries.flag(call.query, "simple")
     steps = await journal.steps(call.host.store, instance.key)
-    if simple:
-        return Answer(result=shown.instance(instance, None, len(steps)))
-    listed = [step(one) for one in (reversed(steps) if newest_first else steps)]
-    return Answer(result=shown.instance(instance, listed, len(steps)))
+    number = (await call.host.numbers({instance.version})).get(instance.version)
+    listed = None if simple else [step(one) for one in (reversed(steps) if newest_first else steps)]
+    return Answer(result={**shown.instance(instance, listed, len(steps)), "version_number": number})
 
 
 async def delete(call: Call) -> Answer:

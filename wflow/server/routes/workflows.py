@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING
 
-from wflow.errors import WorkerNotFound, WorkflowNotFound
-from wflow.server import queries, shown
+from wflow.errors import WorkflowNotFound
+from wflow.server import pages, queries, shown
 from wflow.server.route import Answer, Call, Route
 from wflow.server.scopes import READ
 from wflow.wire.shown import Shown, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from wflow.server.host import Host
     from wflow.wire.types import Registered, Version
-
-T = TypeVar("T")
-
-PER_PAGE: Final = 25
-PER_PAGE_MAX: Final = 100
 
 
 async def find(call: Call) -> Answer:
     """List workflows whose name contains `search`, page by page."""
     search = (queries.text(call.query, "search") or "").lower()
     found = [one for one in call.host.workflows() if search in one.name.lower()]
-    listed, info = _page(call, found)
+    listed, info = pages.cut(call.query, found)
     return Answer(result=[await _told(call.host, one) for one in listed], info=info)
 
 
@@ -38,8 +31,8 @@ async def get(call: Call) -> Answer:
 async def find_versions(call: Call) -> Answer:
     """List the versions that have a workflow, newest first, page by page."""
     registered = named(call.host, call.part("workflow"))
-    deployed = await _versions(call.host, registered.script_name)
-    listed, info = _page(call, [one for one in deployed if registered.name in one.workflows])
+    kept = await call.host.versions(registered.script_name)
+    listed, info = pages.cut(call.query, [one for one in kept if registered.name in one.workflows])
     return Answer(result=[_version(registered, one) for one in listed], info=info)
 
 
@@ -51,29 +44,6 @@ def named(host: Host, name: str) -> Registered:
     raise WorkflowNotFound(
         f"there is no workflow {name[:80]!r}", hint="`wflow workflows list` shows those there are"
     )
-
-
-def _page(call: Call, found: Sequence[T]) -> tuple[Sequence[T], dict[str, object]]:
-    """Take the page that is asked for, and tell what it is a page of."""
-    page = queries.number(call.query, "page", at_least=1) or 1
-    per_page = queries.number(call.query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or PER_PAGE
-    start = (page - 1) * per_page
-    listed = found[start : start + per_page]
-    return listed, {
-        "page": page,
-        "per_page": per_page,
-        "count": len(listed),
-        "total_count": len(found),
-        "total_pages": -(-len(found) // per_page),
-    }
-
-
-async def _versions(host: Host, worker: str) -> Sequence[Version]:
-    """Give a Worker's versions; the one of a dev session was never deployed."""
-    try:
-        return await host.versions(worker)
-    except WorkerNotFound:
-        return [one for one in host.workers() if one.worker == worker]
 
 
 def _version(registered: Registered, one: Version) -> Shown:

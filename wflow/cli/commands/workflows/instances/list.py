@@ -94,4 +94,6 @@ def command(
 
 def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     created, modified = when.local(one["created_on"]), when.local(one["modified_on"])
-    return one["id"], one["version_id"][:_VERSION_CHARS], created, modified, one["status"]
+    version, number = one["version_id"][:_VERSION_CHARS], one.get("version_number")
+    told = version if number is None else f"{number} ({version})"
+    return one["id"], told, created, modified, one["status"]

@@ -1,0 +1,1 @@
+"""Show what of a Worker is live, and what was."""

@@ -1,0 +1,1 @@
+"""Upload, list and deploy versions of a Worker."""
