@@ -1,91 +1,81 @@
-"""Tests of this project: its pure code by itself, and its instances in a dev session of their own."""
+"""Tests of this project. Its instances run in this process: sleeps pass at once, and nothing is left behind."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+import json
 
-import httpx
 import pytest
+from wflow.testing import Kit, crash_everywhere
 
-from workflow import process
+from workflow import MyWorkflow, process
 
-PROJECT = Path(__file__).parent.parent
-T = TypeVar("T")
+NUMBERS = {"data": [1, 2, 3]}
 
 
 def test_process_doubles_each_item() -> None:
-    assert process({"data": [1, 2, 3]}) == [2, 4, 6]
+    assert process(NUMBERS) == [2, 4, 6]
 
 
-def test_process_gives_the_same_twice() -> None:
-    assert process({"data": [7, 0, -1]}) == process({"data": [7, 0, -1]})
+async def test_numbers_are_fetched_doubled_and_kept(wflow: Kit) -> None:
+    async with wflow.introspect_instance(wflow.env.MY_WORKFLOW, "one") as instance:
+        instance.mock_step_result("fetchData", NUMBERS)
+        await wflow.env.MY_WORKFLOW.create(id="one", params={"url": "https://example.com"})
+
+        assert await instance.wait_for_step_result("process") == [2, 4, 6]
+        assert await instance.output() == {"key": "result:one", "items": [2, 4, 6]}
+
+    assert json.loads(await wflow.env.KV.get("result:one")) == [2, 4, 6]
 
 
-def test_an_instance_runs_to_its_end(dev: httpx.Client) -> None:
-    started = dev.post("/")
-    assert started.status_code == 201
+async def test_a_fetch_that_fails_is_tried_again_later(wflow: Kit) -> None:
+    began = wflow.clock.now()
+    async with wflow.introspect_instance(wflow.env.MY_WORKFLOW, "one") as instance:
+        instance.mock_step_error("fetchData", ConnectionError("no route"), times=2)
+        instance.mock_step_result("fetchData", NUMBERS)
+        await wflow.env.MY_WORKFLOW.create(id="one", params={"url": "https://example.com"})
+        await instance.wait_for_status("complete")
 
-    status = ended(dev, started.json()["id"])
-    assert status["status"] == "complete", status
-    assert status["output"] == {"key": f"result:{started.json()['id']}", "items": [2, 4, 6]}
-
-
-def test_a_body_that_is_not_json_starts_nothing(dev: httpx.Client) -> None:
-    assert dev.post("/", content="{oops").status_code == 400
+    assert (wflow.clock.now() - began).total_seconds() == 10 + 20
 
 
-def test_an_unknown_instance_is_not_found(dev: httpx.Client) -> None:
-    assert dev.get("/", params={"id": "nobody"}).status_code == 404
+async def test_a_payload_without_a_url_fails_at_once(wflow: Kit) -> None:
+    instance = await wflow.env.MY_WORKFLOW.create(params={})
+    with pytest.raises(Exception, match="the payload has no URL"):
+        await instance.result()
 
 
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """`wflow dev` on a free port; what it keeps goes into a folder that is thrown away."""
-    folder = tmp_path_factory.mktemp("dev")
-    log = folder / "output.txt"
-    command = [sys.executable, "-u", "-m", "wflow", "dev"]
-    command += ["--port", "0", "--persist-to", str(folder / "state")]
-    with log.open("wb") as output:
-        session = subprocess.Popen(
-            command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
-        )
-
-    def ready() -> str | None:
-        assert session.poll() is None, log.read_text()
-        found = re.search(r"Ready on (http://\S+:\d+)", log.read_text())
-        return found[1] if found else None
-
-    try:
-        with httpx.Client(base_url=wait_for(ready), timeout=10, trust_env=False) as client:
-            yield client
-    finally:
-        session.terminate()
-        try:
-            session.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            session.kill()
-            session.wait(timeout=10)
+@crash_everywhere
+async def test_a_crash_changes_nothing(wflow: Kit, monkeypatch: pytest.MonkeyPatch) -> object:
+    """It runs once for each durable write, and the process dies right there."""
+    monkeypatch.setattr(MyWorkflow, "_fetch_data", fetched)
+    instance = await wflow.env.MY_WORKFLOW.create(id="one", params={"url": "https://example.com"})
+    await instance.result()
+    return await wflow.env.KV.get("result:one")
 
 
-def ended(dev: httpx.Client, instance_id: str) -> dict[str, Any]:
-    def status() -> dict[str, Any] | None:
-        answer = dev.get("/", params={"id": instance_id}).json()
-        return answer if answer["status"] in {"complete", "errored", "terminated"} else None
+async def test_the_worker_starts_instances_and_tells_how_they_are(
+    wflow: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MyWorkflow, "_fetch_data", fetched)
+    started = await wflow.fetch("/", method="POST")
+    assert started.status == 201
 
-    return wait_for(status)
+    instance_id = started.json()["id"]
+    await (await wflow.env.MY_WORKFLOW.get(instance_id)).result()
+    status = (await wflow.fetch(f"/?id={instance_id}")).json()
+    assert status["output"] == {"key": f"result:{instance_id}", "items": [2, 4, 6]}
 
 
-def wait_for(ask: Callable[[], T | None], seconds: float = 30) -> T:
-    """Ask again and again until there is an answer, but not for ever."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if (answer := ask()) is not None:
-            return answer
-        time.sleep(0.05)
-    raise AssertionError(f"no answer within {seconds} seconds")
+@pytest.mark.parametrize(
+    ("method", "url", "body", "status"),
+    [("POST", "/", "{oops", 400), ("GET", "/?id=nobody", "", 404), ("GET", "/data", "", 200)],
+)
+async def test_the_worker_answers(
+    wflow: Kit, method: str, url: str, body: str, status: int
+) -> None:
+    assert (await wflow.fetch(url, method=method, body=body)).status == status
+
+
+async def fetched(self: MyWorkflow, url: str) -> dict[str, list[int]]:
+    """Stand in for the network."""
+    return NUMBERS
