@@ -5,6 +5,9 @@
 #   make demo            scaffold, dev, trigger, and a finished instance       make demo ONCE=1
 #   make bench           how fast, as a ratio                                  make bench B=steps
 #   make storm           the property tests, ten thousand examples each
+#   make storms          ten thousand runs of each storm, with real processes  make storms N=500 T=wake-loop
+#   make simulate        a million schedules of generated workflows            make simulate N=20000 FROM=7
+#   make histories       records of this release what tests/histories lacks; never writes over a file
 #   make wheel           dist/*.whl
 #   make venv wrangler lint format types floors coverage clean
 
@@ -17,12 +20,14 @@ PYTHON ?= $(shell for name in $(PYTHONS); do $$name -c '$(NEEDED)' >/dev/null 2>
 JOBS ?= 2
 T ?=
 B ?= steps
+N ?= 1000000
+FROM ?= 0
 BIN := .venv/bin
 STAMP := .venv/installed
 WRANGLER := .venv/wrangler
 
 .DEFAULT_GOAL := test
-.PHONY: test venv wrangler format-check lint floors types tests format demo bench storm coverage wheel clean
+.PHONY: test venv wrangler format-check lint floors types tests format demo bench storm storms simulate histories coverage wheel clean
 
 test: venv
 	@$(MAKE) --no-print-directory format-check
@@ -89,6 +94,16 @@ bench: venv
 
 storm: venv
 	@WFLOW_STORM=1 $(BIN)/pytest --timeout 0 $(T)
+
+storms: N = 10000
+storms: venv
+	@PYTHONPATH=. $(BIN)/python -W error -m tests.storms --runs $(N) $(T)
+
+simulate: venv
+	@PYTHONPATH=. $(BIN)/python -m tests.simulation.simulate --schedules $(N) --from $(FROM) --processes $(JOBS)
+
+histories: venv
+	@$(BIN)/python -m tests.histories.make
 
 coverage: venv
 	@$(BIN)/coverage run -m pytest -q tests/engine $(T)

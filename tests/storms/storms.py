@@ -1,0 +1,38 @@
+"""The storms by name, and what each does."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING
+
+from tests.storms import deaths, mishaps, races
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.storms.races import Verdicts
+
+STORMS: dict[str, Callable[..., object]] = {
+    "step-storm": races.step_storm,
+    "event-storm": races.event_storm,
+    "event-sleep": races.event_sleep,
+    "wake-loop": races.wake_loop,
+    "all-against-sleep": races.all_against_sleep,
+    "two-turns-at-once": deaths.two_turns_at_once,
+    "death-at-every-write": deaths.death_at_every_write,
+    "death-of-a-runtime": deaths.death_of_a_runtime,
+    "death-of-the-runner": mishaps.death_of_the_runner,
+    "full-disk": mishaps.full_disk,
+    "slow-store": mishaps.slow_store,
+}
+
+
+def weather(name: str, folder: Path, runs: int) -> Verdicts:
+    """Let a storm rage over so many instances; gives what is wrong with each."""
+    raged = STORMS[name](folder, runs)
+    if inspect.iscoroutine(raged):
+        raged = asyncio.run(raged)
+    assert isinstance(raged, dict)
+    return raged
