@@ -24,7 +24,7 @@ from wflow.config.keys import keys_of
 from wflow.engine import names, retry, status
 from wflow.engine.durations import milliseconds
 from wflow.errors import Refused, WflowError
-from wflow.runner import peer, watch
+from wflow.runner import spawned, watch
 from wflow.runtime.context import Context
 from wflow.server import routes, scopes
 from wflow.wire import envelope
@@ -42,11 +42,13 @@ ARCHITECTURE = (PACKAGE / "ARCHITECTURE.md").read_text(encoding="utf-8")
 NO_LIMITS = {
     "bindings/_workflow_served.py TWICE": "names an error",
     "bundle/manifest.py FORMAT": "names a format",
+    "wire/history.py FORMAT": "names a format",
     "cli/failure.py FINE": "is an exit code",
     "cli/failure.py MENDABLE": "is an exit code",
     "cli/failure.py OUR_BUG": "is an exit code",
     "cli/failure.py STOPPED": "is an exit code",
     "cli/remote.py DEV_PORT": "is a default, told with the commands",
+    "engine/causes.py ALIKE": "is how much alike two names are that are taken for one",
     "engine/facts.py FAILED": "names a fact",
     "engine/facts.py LOGGED": "names a fact",
     "engine/facts.py MOVED": "names a fact",
@@ -88,7 +90,7 @@ def test_every_option_is_in_its_commands_table_with_its_default():
     shared = told_options("Commands")
     for path, command in commands().items():
         told = told_options(f"`{path}`")
-        if path in {"wflow logs", "wflow workflows instances watch"}:
+        if path in {"wflow logs", "wflow workflows instances watch", "wflow workflows instances export"}:
             told |= {option: default for option, default in shared.items() if option != {"--json"}}
         elif path.startswith("wflow workflows "):
             told |= shared
@@ -226,7 +228,7 @@ def test_every_environment_variable_is_named():
     read = set(re.findall(r'"(WFLOW_[A-Z_]+|XDG_[A-Z_]+|NO_COLOR|TERM)"', source))
     table = " ".join(row[0] for row in rows("Environment variables"))
     assert {name.partition("=")[0] for name in CODE.findall(table)} == read
-    assert set(peer.INHERITED) <= set(CODE.findall(sections()["Variables and secrets"]))
+    assert set(spawned.INHERITED) <= set(CODE.findall(sections()["Variables and secrets"]))
 
 
 def test_what_is_never_packed_and_what_is_not_watched_is_listed():
