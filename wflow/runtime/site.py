@@ -67,7 +67,7 @@ def standing(site: str) -> str | None:
     found = _SITE.fullmatch(site)
     if found is None:
         return None
-    lines = linecache.getlines(str(Path(*_roots, found["file"])))
+    lines = _lines(found["file"])
     text, at = found["text"], int(found["line"]) - 1
     if not lines or not text:
         return None
@@ -76,6 +76,12 @@ def standing(site: str) -> str | None:
     if not there:
         return GONE
     return SAME if at in there else MOVED
+
+
+def _lines(file: str) -> list[str]:
+    """Read a file that is named as `_shown` names it."""
+    folders = (*_roots, *filter(None, sys.path))
+    return next(filter(None, (linecache.getlines(str(Path(folder, file))) for folder in folders)), [])
 
 
 def _begins(lines: Sequence[str], number: int, text: str) -> bool:

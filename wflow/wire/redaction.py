@@ -110,7 +110,7 @@ class Redactor:
         group = [self.failure(member) for member in one.group]
         if not self._everything:
             kept, args = (self._carried(raw) for raw in (one.kept, one.args))
-            notes = [note for note in one.notes if self._carried(note.encode())]
+            notes = [note for note in one.notes if not note or self._carried(note.encode())]
             trace = self._carried(one.trace.encode()).decode()
             return replace(one, cause=cause, group=group, kept=kept, args=args, notes=notes, trace=trace)
         self.replaced += 1
