@@ -64,6 +64,23 @@ def test_nothing_is_said_where_nothing_is_unfinished(tmp_path):
     asyncio.run(story())
 
 
+def test_what_began_with_this_code_is_not_played_on_it_again(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            await asleep(on, "before")
+            build, paper = await swap(on), Paper()
+            looking = Lookout(on.runner, paper)
+            looking.look(build)
+            await asleep(on, "after")
+            task = looking._looking
+            assert task is not None
+            await task
+            await looking.close()
+            assert paper.said == ["[wflow:info] 1 unfinished instance fits the code"]
+
+    asyncio.run(story())
+
+
 def test_a_difference_that_several_have_is_shown_once(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:

@@ -33,11 +33,11 @@ class Lookout:
         self._looking: asyncio.Task[None] | None = None
 
     def look(self, build: Build) -> None:
-        """Begin to look; what was loaded before this is of no interest any more."""
+        """Begin to look at what began before now, on other code; an earlier look ends."""
         before = self._looking
         if before is not None:
             before.cancel()
-        self._looking = asyncio.get_running_loop().create_task(self._look(build))
+        self._looking = asyncio.get_running_loop().create_task(self._look(build, self._runner.now()))
 
     async def close(self) -> None:
         """Stop looking."""
@@ -45,11 +45,11 @@ class Lookout:
             self._looking.cancel()
             await asyncio.gather(self._looking, return_exceptions=True)
 
-    async def _look(self, build: Build) -> None:
+    async def _look(self, build: Build, before: int) -> None:
         await asyncio.sleep(QUIET_S)
         rehearsals = self._runner.rehearsals
         try:
-            found = await rehearsals.many(build, limit=SAMPLE)
+            found = await rehearsals.many(build, limit=SAMPLE, before=before)
             await self._mended(found, build.version)
             self._tell(found)
             while found.after is not None:  # what waits for a fix is not forgotten, however old it is

@@ -119,8 +119,9 @@ class Rehearsals:
         limit: int | None = SAMPLE,
         after: int | None = None,
         states: Sequence[str] = UNFINISHED,
+        before: int = _LAST,
     ) -> Round:
-        """Try the unfinished instances of a build's Worker that have begun, newest first.
+        """Try the unfinished instances of a build's Worker that began ``before`` a time, newest first.
 
         At most ``limit`` of them, from beyond the key ``after`` and in these ``states``; None is all, as far
         as `BUDGET_S` goes. Raises LoadError and LinkError when the code does not even load.
@@ -138,6 +139,8 @@ class Rehearsals:
             contextlib.aclosing(_begun(self._store, workflows, states, after=after, queued=queued)) as found,
         ):
             async for instance in found:
+                if (instance.started_at or 0) >= before:
+                    continue
                 one = await self._try(trial, instance)
                 if one is None:
                     continue
