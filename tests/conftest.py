@@ -1,11 +1,19 @@
-"""How Hypothesis behaves here: quick and always the same by itself, a storm when WFLOW_STORM is set."""
+"""What holds for all tests: how Hypothesis behaves, and that Ctrl-C is heard.
+
+Hypothesis is quick and always the same by itself, a storm when WFLOW_STORM is set.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
 settings.register_profile("quick", max_examples=100, derandomize=True, database=None, deadline=None)
 settings.register_profile("storm", max_examples=10_000, print_blob=True, database=None, deadline=None)
 settings.load_profile("storm" if os.environ.get("WFLOW_STORM") else "quick")
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell that runs the suite in its background has it ignored, and so would every process of a test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
