@@ -3,7 +3,9 @@
 #
 #   make test            everything: format, lint, floors, types, tests        make test T="-k link -x"
 #   make demo            scaffold, dev, trigger, and a finished instance       make demo ONCE=1
-#   make bench           how fast, as a ratio                                  make bench B=steps
+#   make bench           how fast and how big, as ratios; kept in .bench       make bench ONLY=steps,create QUICK=1 PROFILE=1
+#   make bench-compare   what has changed since the run before                 make bench-compare A=before.json B=after.json
+#   make bench-peers     the same work on DBOS, in a venv of its own           make bench-peers QUICK=1
 #   make storm           the property tests, ten thousand examples each
 #   make storms          ten thousand runs of each storm, with real processes  make storms N=500 T=wake-loop
 #   make simulate        a million schedules of generated workflows            make simulate N=20000 FROM=7
@@ -19,7 +21,11 @@ PYTHON ?= $(shell for name in $(PYTHONS); do $$name -c '$(NEEDED)' >/dev/null 2>
 # Three processes, as many tests wait more than they work; a file of tests whole in one of them: what it sets up is set up once.
 JOBS ?= 3
 T ?=
-B ?= steps
+ONLY ?=
+QUICK ?=
+PROFILE ?=
+A ?=
+B ?=
 N ?= 1000000
 FROM ?= 0
 BIN := .venv/bin
@@ -27,7 +33,7 @@ STAMP := .venv/installed
 WRANGLER := .venv/wrangler
 
 .DEFAULT_GOAL := test
-.PHONY: test venv wrangler format-check lint floors types tests format demo bench storm storms simulate histories coverage wheel clean
+.PHONY: test venv wrangler format-check lint floors types tests format demo bench bench-compare bench-peers storm storms simulate histories coverage wheel clean
 
 test: venv
 	@$(MAKE) --no-print-directory format-check
@@ -89,8 +95,19 @@ format: venv
 demo: venv
 	@$(BIN)/python .ci/demo.py $(if $(filter-out 0,$(ONCE)),--once)
 
+# Give it a quiet machine: the medians bear some noise, the ratios more, a second benchmark beside it none.
+SCALE = $(if $(filter-out 0,$(QUICK)),quick,full)
+
 bench: venv
-	@$(BIN)/python tests/bench/$(B).py
+	@$(BIN)/python -m tests.bench --only "$(ONLY)" --scale $(SCALE) $(if $(filter-out 0,$(PROFILE)),--profile)
+
+bench-compare: venv
+	@$(BIN)/python -m tests.bench.compare $(A) $(B)
+
+bench-peers: venv
+	@test -x .bench/peers/bin/python || $(BIN)/python -m venv .bench/peers
+	@.bench/peers/bin/python -m pip install -qq --disable-pip-version-check -r tests/bench/peers/requirements.txt
+	@$(BIN)/python -m tests.bench.peers --python .bench/peers/bin/python --scale $(SCALE)
 
 storm: venv
 	@WFLOW_STORM=1 $(BIN)/pytest --timeout 0 $(T)
