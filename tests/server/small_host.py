@@ -107,6 +107,7 @@ class SmallHost:
                 tags=one.tags,
                 success_retention_ms=one.success_retention_ms,
                 error_retention_ms=one.error_retention_ms,
+                priority=one.priority,
             )
             for one in wanted
         ]
@@ -340,7 +341,7 @@ class House:
 
 def site_of(app: Any) -> Any:
     """Find what the app's requests share."""
-    return next(route.app.site for route in app.routes if hasattr(route.app, "site"))
+    return app.api.site
 
 
 def workflow(name: str, **more: Any) -> Registered:

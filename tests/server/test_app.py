@@ -46,6 +46,8 @@ ALL_EXAMPLES = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 def test_it_is_healthy_and_says_so_to_everybody(house):
     answer = house.ask("GET", "/healthz", headers={"host": "anything.example"})
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    assert house.ask("HEAD", "/healthz").status_code == 200
+    assert house.ask("POST", "/healthz").text == "hello"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ def test_it_is_healthy_and_says_so_to_everybody(house):
         "/client/v4",
         "/client/v4/",
         "/client/v4/nothing",
+        "/client/v4/a%0Ab",
         f"{API}/nothing",
         f"{API}/workflows/a/b/c",
         f"{API}/workflows//",
@@ -110,12 +113,12 @@ def test_our_own_failure_is_logged_with_its_traceback_and_told_without(house, ca
 
 def test_whoever_is_too_early_is_told_when_to_come_again(house):
     async def full(*_args, **_more):
-        raise TooMany("the queue is full")
+        raise TooMany("the queue is full", retry_after_s=7)
 
     house.host.create = full
     answer = house.api("POST", "/workflows/orders/instances")
     assert problem(answer) == (429, 10429, "the queue is full")
-    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["retry-after"] == "7"
 
 
 @ALL_EXAMPLES

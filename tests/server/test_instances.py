@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.server.small_host import problem, result
+from tests.stores.shop import new
 from wflow.engine import names, values
 from wflow.engine.changes import Ended, Told
 from wflow.engine.facts import Failed, Logged, Moved, Opened, Received, Settled, Tried
@@ -357,3 +358,15 @@ def test_a_step_that_failed_shows_its_error_without_the_traceback(house):
     house.run(house.host.play("a", Settled("s-1", "do", 5, Err(BOOM), b"", 1, 1, 1)))
     (step,) = house.get(f"{ORDERS}/a")["steps"]
     assert step["error"] == {"name": "ValueError", "message": "boom"}
+
+
+def test_a_priority_and_a_key_are_shown_where_there_are_some(house):
+    result(house.api("POST", ORDERS, json={"id": "usual", "priority": 3}))
+    result(house.api("POST", ORDERS, json={"id": "urgent", "priority": 1}))
+    assert house.get(f"{ORDERS}/urgent")["priority"] == 1
+    assert "priority" not in house.get(f"{ORDERS}/usual")
+    listed = {one["id"]: one for one in result(house.api("GET", ORDERS))}
+    assert (listed["urgent"].get("priority"), listed["usual"].get("priority")) == (1, None)
+    house.run(house.host.store.create([new("keyed", workflow="orders", concurrency_key="ann")]))
+    assert house.get(f"{ORDERS}/keyed")["concurrency_key"] == "ann"
+    assert "concurrency_key" not in house.get(f"{ORDERS}/usual")

@@ -66,6 +66,7 @@ def test_pages_may_be_numbered(ten):
     assert ids(ten, per_page=4, page=1) == ["i9", "i8", "i7", "i6"]
     assert ids(ten, per_page=4, page=3) == ["i1", "i0"]
     assert ids(ten, per_page=4, page=4) == []
+    assert ids(ten, per_page=100, page=2**61) == []
     assert ids(ten, per_page=4, page=2, direction="asc") == ["i4", "i5", "i6", "i7"]
 
 
@@ -120,7 +121,7 @@ def test_instants_of_an_empty_workflow_find_nothing(house):
         {"cursor": "-1"},
         {"cursor": "9" * 19},
         {"page": "0"},
-        {"page": "402"},
+        {"page": "402", "tag": "vip"},
         {"per_page": "0"},
         {"per_page": "101"},
         {"status": "lost"},

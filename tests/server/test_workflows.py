@@ -79,3 +79,19 @@ def test_a_workflow_that_is_not_there_is_not_found(house):
     assert problem(house.api("GET", "/workflows/nobody"))[:2] == (404, 10200)
     assert problem(house.api("GET", "/workflows/nobody/versions"))[:2] == (404, 10200)
     assert problem(house.api("GET", "/workflows/nobody/instances"))[:2] == (404, 10200)
+
+
+def test_a_workflow_is_shown_with_its_limits(house):
+    house.host.registered[0] = workflow(
+        "orders",
+        concurrency=50,
+        concurrency_key="customer.id",
+        per_key=2,
+        start_rate=300.0,
+        creation_rate=0.5,
+    )
+    shown = house.get("/workflows/orders")
+    assert shown["concurrency"] == {"limit": 50, "key": "customer.id", "per_key": 2, "rate": "300/s"}
+    assert shown["limits"] == {"steps": 10_000, "creations": "30/min"}
+    plain = house.get("/workflows/returns")
+    assert (plain["concurrency"], plain["limits"]) == (None, {"steps": 10_000})

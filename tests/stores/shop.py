@@ -46,9 +46,11 @@ class Shop:
         assert None not in keys
         return [key for key in keys if key is not None]
 
-    async def claim(self, count: int = 100, *, now: int = 10, workflow: str = "shop") -> list[Claim]:
+    async def claim(
+        self, count: int = 100, *, now: int = 10, workflow: str = "shop", **bounds: Any
+    ) -> list[Claim]:
         """Claim instances of one workflow."""
-        return await self.store.claim({workflow: count}, owner="me", now=now)
+        return await self.store.claim({workflow: count}, owner="me", now=now, **bounds)
 
     async def claimed(self, id_: str = "a", *, now: int = 10, **more: Any) -> Claim:
         """Create an instance and claim it."""

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import itertools
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.stores.shop import Shop, line, new
+from tests.stores.shop import Shop, line, new, numbered
 from wflow import stores
 from wflow.engine import facts
 from wflow.engine.changes import Ended
 from wflow.engine.facts import LOGGED
-from wflow.errors import InvalidInput, StoreBusy, StoreError, UsageError
-from wflow.stores import sqlite, statements
-from wflow.stores.store import Cell
+from wflow.errors import InvalidInput, StoreBusy, StoreError, TooMany, UsageError
+from wflow.stores import _sqlite_lists, _sqlite_remove, _sqlite_writer, sqlite, statements
+from wflow.stores.store import Batch, Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +51,7 @@ def own(loop: asyncio.Runner, folder: Path) -> Iterator[Shop]:
 def connections(shop: Shop) -> tuple[sqlite3.Connection, list[sqlite3.Connection]]:
     """Reach for the writer's connection and those of the readers."""
     assert isinstance(shop.store, sqlite.SqliteStore)
-    return shop.store._db, shop.store._opened
+    return shop.store._db, shop.store._readers.opened
 
 
 def python(code: str, *arguments: str) -> subprocess.Popen[str]:
@@ -413,6 +417,7 @@ async def test_of_what_is_deleted_no_table_has_a_row(loop: asyncio.Runner, own: 
     await own.say(claim, line("one"))
     if how == "delete":
         await own.store.delete([claim.key], now=20)
+        assert await own.store.retire(now=20, limit=1) == 0
     else:
         await own.say(claim, change=Ended(claim.key, 20, "complete"), after=1)
         assert await own.store.retire(now=20, limit=1) == 1
@@ -464,8 +469,15 @@ async def test_a_poisonous_operation_is_left_out_and_only_the_others_are_run_aga
     ("statement", "index"),
     [
         (statements.DUE, "instances_due"),
-        (statements.NEXT_QUEUED, "instances_by_status"),
-        (statements.FIND_NEWEST, "instances_by_status"),
+        (statements.NEXT_QUEUED, "instances_ready"),
+        (statements.DUE_IN_LINE, "instances_due_aside"),
+        (statements.QUEUED_IN_LINE, "instances_in_line"),
+        (statements.NEXT_IN_LINE, "instances_due_aside"),
+        (statements.NEXT_IN_LINE, "instances_in_line"),
+        (statements.HELD, "instances_held"),
+        (statements.HELD_KEYS, "instances_held"),
+        (statements.DUE_AT, "instances_due"),
+        (statements.KEYS_NEWEST, "instances_by_status"),
         (statements.FIND_TAGGED_NEWEST, "instances_by_tag"),
         (statements.FIND_TAGGED_OLDEST, "instances_by_tag"),
         (statements.EXPIRED, "instances_by_expiry"),
@@ -479,7 +491,8 @@ async def test_a_poisonous_operation_is_left_out_and_only_the_others_are_run_aga
 )
 async def test_no_table_is_read_from_end_to_end(loop: asyncio.Runner, own: Shop, statement: str, index: str):
     writer, _ = connections(own)
-    wanted = ["[]" for _ in range(statement.count("?"))]
+    named = dict.fromkeys(re.findall(r":(\w+)", statement), "[]")
+    wanted = named or ["[]" for _ in range(statement.count("?"))]
     plan = [row[3] for row in writer.execute(f"EXPLAIN QUERY PLAN {statement}", wanted)]
     assert any(index in step for step in plan)
     assert [step for step in plan if step.startswith("SCAN ") and "json_each" not in step] in (
@@ -501,7 +514,7 @@ async def test_no_error_of_sqlite_reaches_a_caller(loop: asyncio.Runner, own: Sh
         store.load({odd: 0}),  # type: ignore[dict-item]
         store.release([(claim.key, odd)], now=1),  # type: ignore[list-item]
         store.move(odd, "terminate", now=1),  # type: ignore[arg-type]
-        store.deliver(claim.key, "paid", odd, now=1),  # type: ignore[arg-type]
+        store.deliver(odd, "paid", b"", now=1),  # type: ignore[arg-type]
         store.find_one(odd, "a"),  # type: ignore[arg-type]
         store.find("shop", after=odd),  # type: ignore[arg-type]
         store.counts(odd),  # type: ignore[arg-type]
@@ -513,7 +526,7 @@ async def test_no_error_of_sqlite_reaches_a_caller(loop: asyncio.Runner, own: Sh
         store.note([(odd, 1, b"")]),  # type: ignore[list-item]
         store.tail(odd),  # type: ignore[arg-type]
         store.read("kv", [odd], now=1),  # type: ignore[list-item]
-        store.write([Cell(space="kv", key="a", value=odd)]),  # type: ignore[arg-type]
+        store.write([Cell(space="kv", key=odd, value=b"")]),  # type: ignore[arg-type]
     ]
     for call in calls:
         with pytest.raises(StoreError):
@@ -529,3 +542,160 @@ async def test_a_database_that_breaks_is_an_error_of_the_store(loop: asyncio.Run
         with pytest.raises(StoreError, match="no such table: inbox"):
             await broken
     assert await own.status("a") == "queued"
+
+
+# -- how much is done, and how little --------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def saying(shop: Shop) -> Iterator[list[str]]:
+    """Note down what is said to the database by the one that writes."""
+    writer, _ = connections(shop)
+    said: list[str] = []
+    writer.set_trace_callback(said.append)
+    yield said
+    writer.set_trace_callback(None)
+
+
+def steps(shop: Shop, *asked: Callable[[sqlite3.Connection], object]) -> list[int]:
+    """Count, in tens, the steps that the database takes for each of some questions."""
+    db = sqlite3.connect(shop.url.removeprefix("sqlite://") + "/wflow.sqlite")
+    counted: list[int] = []
+
+    def count() -> int:
+        counted[-1] += 1
+        return 0
+
+    db.set_progress_handler(count, 10)
+    for ask in asked:
+        counted.append(0)
+        ask(db)
+    db.close()
+    return counted
+
+
+async def test_what_is_asked_of_a_long_queue_costs_as_much_as_of_a_short_one(loop: asyncio.Runner, own: Shop):
+    page = _sqlite_lists.Wanted(
+        workflow="shop", status=None, tag=None, after=None, newest_first=True, skip=0, limit=26
+    )
+
+    def asked(skip: int) -> list[int]:
+        queued = replace(page, status="queued", skip=skip)
+        return steps(
+            own,
+            lambda db: _sqlite_lists.counts(db, "shop"),
+            lambda db: _sqlite_lists.versions(db, ["shop"]),
+            lambda db: db.execute(statements.QUEUED, ("shop",)).fetchall(),
+            lambda db: _sqlite_lists.find(db, queued),
+            lambda db: _sqlite_lists.find(db, replace(page, newest_first=False, skip=skip)),
+            lambda db: _sqlite_lists.find(db, page),
+            lambda db: db.execute(statements.DUE_AT, ("shop",)).fetchall(),
+            lambda db: db.execute(statements.FIND_ONE, ("shop", "i7")).fetchall(),
+        )
+
+    await own.create(*(f"i{n}" for n in range(1_000)))
+    few = asked(skip=700)
+    for start in range(1_000, 40_000, 1_000):
+        await own.create(*(f"i{n}" for n in range(start, start + 1_000)))
+    many = asked(skip=37_000)
+    more = [after - before for before, after in zip(few, many, strict=True)]
+    # In tens of steps: a few for each block of the queue, and the way to a page leads through one block.
+    blocks = 40_000 // _sqlite_lists.BLOCK + 1
+    assert max(more[:3]) <= 3 * blocks
+    assert max(more[3:5]) <= 5 * blocks + 3 * _sqlite_lists.BLOCK
+    assert max(more[5:]) <= 1
+
+
+async def test_to_create_one_costs_no_more_behind_a_long_queue(loop: asyncio.Runner, own: Shop):
+    await own.create(*(f"i{n}" for n in range(9_000)))
+    with saying(own) as said:
+        await own.create("one")
+    assert not [each for each in said if each.lstrip().startswith("SELECT")]
+
+
+async def test_what_goes_on_under_claims_that_are_known_asks_the_database_nothing(
+    loop: asyncio.Runner, own: Shop
+):
+    await own.create(*(f"i{n}" for n in range(500)))
+    claims = await own.claim(500)
+    rows = [row for claim in claims for row in numbered(claim.key, (line("x"), line("y")), after=0)]
+    batch = Batch(claims=[(claim.key, claim.epoch) for claim in claims], rows=rows)
+    with saying(own) as said:
+        assert (await own.store.append(batch)).refused == []
+    assert [each for each in said if "SELECT" in each] == []
+    assert len(said) < 2 + 1_000 / 64 + 1_000 % 64 / 8 + 8
+    over = [Ended(claim.key, 30, "complete") for claim in claims]
+    with saying(own) as said:
+        assert (await own.store.append(Batch(claims=batch.claims, changes=over))).refused == []
+    assert [each for each in said if each.lstrip().startswith("DELETE FROM inbox")] == []
+    assert sum("SELECT" in each and "follows" in each for each in said) == 1
+
+
+async def test_a_retention_takes_no_long_transaction(loop: asyncio.Runner, own: Shop):
+    await own.create(*(f"i{n}" for n in range(300)), success_retention_ms=0)
+    claims = await own.claim(300)
+    for claim in claims:
+        long = claim is claims[0]
+        rows = numbered(claim.key, tuple(line("x") for _ in range(4_000 if long else 3)), after=0)
+        batch = Batch(
+            claims=[(claim.key, claim.epoch)], rows=rows, changes=[Ended(claim.key, 30, "complete")]
+        )
+        assert (await own.store.append(batch)).refused == []
+    writer, _ = connections(own)
+    changed = [writer.total_changes]
+    writer.set_trace_callback(lambda said: changed.append(writer.total_changes) if said == "COMMIT" else None)
+    assert await own.store.retire(now=40, limit=1_000) == 300
+    writer.set_trace_callback(None)
+    gone = [after - before for before, after in itertools.pairwise(changed)]
+    assert sum(gone) > 4_000 + 299 * 3 + 300
+    assert max(gone) <= _sqlite_remove.ROWS + 10 * _sqlite_remove.AT_ONCE
+
+
+# -- a disk that is slow -----------------------------------------------------------------------------------
+
+
+async def test_a_store_that_is_behind_takes_no_new_instances_and_refuses_nothing_else(
+    loop: asyncio.Runner, own: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_sqlite_writer, "WAITING_BYTES", 1_000)
+    claim = await own.claimed("a")
+    other = sqlite3.connect(own.url.removeprefix("sqlite://") + "/wflow.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits = [asyncio.ensure_future(own.say(claim, line("x" * 1_000)))]
+    await asyncio.sleep(0)
+    assert own.store.pressure.share > 1
+    with pytest.raises(
+        TooMany, match=r"the store is behind: 1 writes, 1,0\d\d bytes, wait for the disk"
+    ) as wrong:
+        await own.create("b")
+    assert wrong.value.retry_after_s == 1
+    waits.append(asyncio.ensure_future(own.say(claim, line("y" * 1_000), after=1)))
+    await asyncio.sleep(0)
+    other.execute("COMMIT")
+    other.close()
+    assert await asyncio.gather(*waits) == [[], []]
+    assert own.store.pressure.share == 0
+    await own.create("b")
+
+
+async def test_a_transaction_that_has_many_rows_takes_no_more_in(
+    loop: asyncio.Runner, own: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_sqlite_writer, "ROWS", 100)
+    with saying(own) as said:
+        await asyncio.gather(*(own.create(*(f"i{n}-{m}" for m in range(60))) for n in range(6)))
+    assert sum(each == "COMMIT" for each in said) >= 3
+
+
+def test_a_folder_of_the_first_wflow_has_its_instances_counted(loop: asyncio.Runner, folder: Path):
+    folder.mkdir()
+    first = sqlite3.connect(folder / "wflow.sqlite")
+    first.executescript(statements.MIGRATIONS[0] + FIRST_DATA + "PRAGMA user_version = 1;")
+    first.close()
+    shop = Shop(f"sqlite://{folder}")
+    loop.run(shop.open())
+    counted = {"queued": 1, "running": 1, "waiting": 1, "complete": 1, "paused": 1}
+    assert loop.run(shop.store.counts("shop")) == counted
+    assert loop.run(shop.store.versions(["shop"])) == {"v1"}
+    assert [one.key for one in loop.run(shop.store.find("shop", skip=2))] == [3, 2, 1]
+    loop.run(shop.close())

@@ -16,11 +16,12 @@ from wflow.engine.facts import LOGGED, MOVED, Moved, Received
 from wflow.engine.outcome import Failure
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, StoreError, TooMany
 from wflow.stores import pieces
-from wflow.stores.store import Absent, Appended, Batch, Cell, Instance, Store
+from wflow.stores.store import Absent, Appended, Batch, Cell, Instance, Past, Pressure, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from wflow.engine.changes import Change
     from wflow.engine.facts import Fact
 
 NOBODY = 999_999
@@ -105,6 +106,38 @@ async def test_a_full_queue_refuses_the_whole_call(shop: Shop, monkeypatch: pyte
     await shop.create("a", "b", workflow="mail")
     await shop.claim(1)
     await shop.create("d")
+
+
+async def test_a_full_queue_has_room_again_and_knows_who_came_back(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(names, "QUEUED", 3)
+    await shop.create("a", "b", "c")
+    a, b = await shop.claim(2)
+    await shop.create("d")
+    await shop.end(a)
+    await shop.store.restart(a.key, version="v1", seed=b"", now=30)
+    with pytest.raises(TooMany, match="has 3 queued instances"):
+        await shop.create("e")
+    await shop.store.move((await shop.get("c")).key, "pause", now=31)
+    await shop.create("e")
+    await shop.store.move((await shop.get("c")).key, "resume", now=32)
+    with pytest.raises(TooMany, match="has 4 queued instances"):
+        await shop.create("f")
+    await shop.store.delete([a.key, (await shop.get("d")).key], now=33)
+    await shop.create("f")
+    await shop.rest(b, 99)
+    assert (await shop.store.counts("shop"))["queued"] == 3
+
+
+async def test_of_a_batch_with_ids_that_are_taken_the_others_are_created(shop: Shop):
+    await shop.create(*(f"i{n}" for n in range(0, 100, 7)))
+    keys = await shop.store.create([new(f"i{n}", tags=["t"]) for n in range(100)] + [new("i99")])
+    assert [key is None for key in keys] == [n % 7 == 0 for n in range(100)] + [True]
+    assert [one.id for one in await shop.store.find("shop", tag="t", newest_first=False)] == [
+        f"i{n}" for n in range(100) if n % 7
+    ]
+    assert (await shop.store.counts("shop")) == {"queued": 100}
 
 
 async def test_the_versions_are_named_that_unfinished_instances_are_on(shop: Shop):
@@ -329,6 +362,50 @@ async def test_an_instance_that_is_held_is_paused_and_tells_why(shop: Shop):
     assert await shop.claim(now=10**12) == []
     await shop.store.move(claim.key, "resume", now=30)
     assert [again.id for again in await shop.claim(now=30)] == ["a"]
+
+
+async def test_what_ends_and_rests_in_one_batch_is_as_it_would_be_one_by_one(shop: Shop):
+    """Those that end give their places to others, and tell their parents, all within one statement."""
+    (parent,) = await shop.create("parent", workflow="mail")
+    (held,) = await shop.claim(workflow="mail")
+    for turn in ("first", "second"):
+        for n in range(90):
+            await shop.create(
+                f"{turn}{n}",
+                concurrency_key=f"k{n}",
+                success_retention_ms=n,
+                error_retention_ms=1_000 + n,
+                parent=parent if turn == "first" else None,
+                awaited=f".child-{n}",
+            )
+    claims = await shop.claim(200, per_key={"shop": 1})
+    assert [claim.id for claim in claims] == [f"first{n}" for n in range(90)]
+    assert await shop.claim(200, per_key={"shop": 1}) == []
+    changes: list[Change] = [
+        Rested(claim.key, 20 + n, 900 + n, [f"e{n}"] if n % 2 else [])
+        if n % 3 == 0
+        else Ended(claim.key, 20 + n, "complete", b"out%d" % n)
+        if n % 3 == 1
+        else Ended(claim.key, 20 + n, "errored", None, FAILURE)
+        for n, claim in enumerate(claims)
+    ]
+    batch = Batch(claims=[(claim.key, claim.epoch) for claim in claims], changes=changes)
+    appended = await shop.store.append(batch)
+    assert appended.refused == []
+    assert [one.event.type for one in appended.deliveries] == [f".child-{n}" for n in range(90) if n % 3]
+    for n, claim in enumerate(claims):
+        one = await shop.get(claim.id)
+        kind = n % 3
+        assert one.status == ("waiting", "complete", "errored")[kind]
+        assert (one.wake_at, one.ended_at) == ((900 + n, None) if kind == 0 else (None, 20 + n))
+        assert one.expires_at == (None, 20 + 2 * n, 1_020 + 2 * n)[kind]
+        assert one.output == (b"out%d" % n if kind == 1 else None)
+        assert (one.failure is not None) is (kind == 2)
+        assert one.modified_at == 20 + n
+    assert len(await shop.events(held.key)) == 60
+    assert [claim.id for claim in await shop.claim(200, per_key={"shop": 1})] == [
+        f"second{n}" for n in range(90)
+    ]
 
 
 async def test_an_empty_batch_does_nothing(store: Store):
@@ -603,6 +680,36 @@ async def test_the_newest_come_first_unless_it_is_said_otherwise(shop: Shop):
     assert [one.key for one in await shop.store.find("shop", limit=1)] == keys[2:]
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_a_page_is_the_same_however_far_it_is(shop: Shop, newest_first: bool):  # noqa: FBT001
+    """There are more of them than any store counts together."""
+    total = 10_000
+    for start in range(0, total, 1_000):
+        await shop.create(*(f"i{n}" for n in range(start, start + 1_000)))
+        await shop.create(*(f"other{n}" for n in range(start, start + 50)), workflow="mail")
+    for claim in await shop.claim(900):
+        await shop.end(claim)
+    gone = [one.key for one in await shop.store.find("shop", status="queued", skip=5_000, limit=300)]
+    await shop.store.delete(gone, now=30)
+
+    async def pages(status: str | None, skip: int, after: int | None = None) -> list[int]:
+        found = await shop.store.find(
+            "shop", status=status, skip=skip, after=after, newest_first=newest_first, limit=7
+        )
+        return [one.key for one in found]
+
+    for status in ("queued", "complete", None):
+        whole = await shop.store.find("shop", status=status, newest_first=newest_first, limit=total)
+        keys = [one.key for one in whole]
+        assert len(keys) == {"queued": 8_800, "complete": 900, None: 9_700}[status]
+        for skip in (0, 1, 893, 899, 900, 4_000, 4_095, 4_096, 4_101, 8_192, 8_795, 9_693, 9_699, 50_000):
+            assert await pages(status, skip) == keys[skip : skip + 7]
+        for at in (0, 3, 850):
+            for skip in (0, 5, 4_090, 4_097, 8_500):
+                start = at + 1 + skip
+                assert await pages(status, skip, after=keys[at]) == keys[start : start + 7]
+
+
 async def test_instances_are_counted_by_status(shop: Shop):
     await some_of_each(shop)
     assert await shop.store.counts("shop") == {
@@ -840,6 +947,32 @@ async def test_the_pieces_of_its_streams_go_with_an_instance_and_no_others(shop:
         await shop.end(claim)
         await shop.store.retire(now=20, limit=1)
     assert [len(await shop.store.scan(space, now=1)) for space in spaces] == [0, 3, 3]
+
+
+@pytest.mark.parametrize("how", ["delete", "retire"])
+async def test_a_long_journal_is_gone_at_once_and_leaves_piece_by_piece(shop: Shop, how: str):
+    claim = await shop.claimed("a", success_retention_ms=0)
+    short = await shop.claimed("b")
+    for start in range(0, 5_000, 500):
+        assert await shop.say(claim, *[line("x")] * 500, after=start) == []
+    for key in ("k1", "k2"):
+        await shop.store.write([pieces.cell(claim.key, key, b"piece") for key in [key] * 20])
+    await shop.store.note([(LOGGED, 30, facts.encode(line("worker")))])
+    await shop.say(short, line("stays"))
+    if how == "delete":
+        await shop.store.delete([claim.key], now=30)
+    else:
+        await shop.end(claim)
+        assert await shop.store.retire(now=30, limit=10) == 1
+    for _ in range(2):
+        assert await shop.store.find_one("shop", "a") is None
+        assert await shop.store.journal(claim.key) == []
+        assert (await shop.store.load({claim.key: 0}))[claim.key] == Past(seq=0, records=[], events=[])
+        assert ids(await shop.store.tail(0)) == [(None, 0), ("b", 1)]
+        assert ids(await shop.store.tail(0, tags=[LOGGED])) == [(None, 0), ("b", 1)]
+        assert await shop.store.read(pieces.space(claim.key), ["k1"], now=1) == {}
+        await shop.reopen()
+        assert await shop.store.retire(now=30, limit=10) == 0
 
 
 async def test_the_id_of_a_deleted_instance_is_free(shop: Shop):
@@ -1103,6 +1236,28 @@ async def test_a_page_may_begin_before_or_beyond_the_prefix(store: Store):
     assert await store.scan("kv", now=1, prefix="b", after="c") == []
 
 
+async def test_a_cell_that_was_read_is_read_as_it_is_by_now(store: Store):
+    await store.write([cell("a", value=b"1", expires_at=50), cell("b", value=b"1")])
+    for _ in range(2):
+        assert (await store.read("kv", ["a"], now=1))["a"].value == b"1"
+    assert list(await store.read("kv", ["a", "b"], now=49)) == ["a", "b"]
+    assert list(await store.read("kv", ["a", "b"], now=50)) == ["b"]
+    for n in range(20):
+        written = str(n).encode()
+        told = await asyncio.gather(
+            store.read("kv", ["b"], now=1),
+            store.write([cell("b", value=written)]),
+            store.read("kv", ["b"], now=1),
+        )
+        assert {one["b"].value for one in told if one} <= {written, b"1" if n == 0 else str(n - 1).encode()}
+        assert (await store.read("kv", ["b"], now=1))["b"].value == written
+    await store.write([Absent(space="kv", key="b")])
+    assert await store.read("kv", ["b"], now=1) == {}
+    with pytest.raises(InvalidInput):
+        await store.write([cell("a", value=b"2"), cell("\ud800")])
+    assert (await store.read("kv", ["a"], now=1))["a"].value == b"1"
+
+
 async def test_cells_are_written_all_or_none(store: Store):
     await store.write([cell("a", b"old")])
     with pytest.raises(InvalidInput):
@@ -1180,6 +1335,100 @@ async def test_an_operation_that_the_store_cannot_take_spoils_none_of_its_neighb
     assert await shop.facts(claim.key) == [line("one")]
     assert list(await shop.store.read("kv", ["k"], now=1)) == ["k"]
     assert len(await shop.events(claim.key)) == 1
+
+
+async def test_what_is_done_again_beside_poison_is_done_once(shop: Shop):
+    await shop.create(*(f"i{n}" for n in range(6)))
+    claims = await shop.claim()
+    says, rests, ends, rolls, holds, paused = claims
+    await shop.store.move(paused.key, "pause", now=12)
+
+    async def beside_poison(*asked: Awaitable[list[int]]) -> list[list[int]]:
+        poison = [shop.store.note([(None, 1, b"")]) for _ in asked]  # type: ignore[list-item]
+        work = [one for pair in zip(asked, poison, strict=True) for one in pair]
+        told = await asyncio.gather(*work, return_exceptions=True)
+        assert [type(one) for one in told[1::2]] == [StoreError] * len(asked)
+        return [one for one in told[::2] if isinstance(one, list)]
+
+    assert (
+        await beside_poison(
+            shop.say(says, line("one"), line("two")),
+            shop.say(says, line("three"), after=2),
+            shop.say(rests, line("one")),
+            shop.rest(rests, 500),
+            shop.say(ends, line("one")),
+            shop.end(ends),
+            shop.roll(rolls),
+            shop.hold(holds),
+            shop.rest(paused, 500),
+            shop.say(says, line("four"), after=3),
+        )
+        == [[]] * 10
+    )
+    assert await beside_poison(
+        shop.say(says, line("five"), after=4), shop.say(says, line("no"), after=4)
+    ) == [
+        [],
+        [says.key],
+    ]
+    assert [len(await shop.facts(claim.key)) for claim in claims] == [5, 1, 1, 0, 0, 1]
+    assert await shop.store.counts("shop") == {
+        "running": 1,
+        "waiting": 1,
+        "complete": 1,
+        "rollingBack": 1,
+        "paused": 2,
+    }
+
+
+async def test_what_was_known_of_a_claim_does_not_outlive_what_others_do_to_it(shop: Shop):
+    """Between two appends under one claim, anything may have happened to the instance."""
+    await shop.create(*(f"i{n}" for n in range(6)))
+    claims = await shop.claim()
+    asked, parent, moved, restarted, deleted, released = claims
+    for claim in claims:
+        assert await shop.say(claim, line("one")) == []
+    await shop.create("child", parent=parent.key, awaited=".child-x")
+    (child,) = await shop.claim()
+    await shop.store.deliver(asked.key, "paid", b"", now=16)
+    await shop.end(child)
+    await shop.store.move(moved.key, "pause", now=16)
+    await shop.store.move(moved.key, "resume", now=16)
+    await shop.store.move(moved.key, "terminate", now=16)
+    await shop.store.restart(restarted.key, version="v1", seed=b"", now=16)
+    await shop.store.delete([deleted.key], now=16)
+    await shop.store.release([(released.key, released.epoch)], now=16)
+    assert [await shop.say(claim, line("two"), after=1) for claim in claims] == [
+        [],
+        [],
+        [moved.key],
+        [restarted.key],
+        [deleted.key],
+        [released.key],
+    ]
+    await shop.rest(asked, 500, "paid")
+    await shop.rest(parent, 500, ".child-x")
+    assert await shop.store.due_at(["shop"]) == 16
+    again = {claim.id: claim for claim in await shop.claim(now=400)}
+    assert {id_: claim.seq for id_, claim in again.items()} == {"i0": 2, "i1": 2, "i3": 2, "i5": 1}
+    assert all([await shop.end(claim) == [] for claim in again.values()])
+    assert [await shop.events(claim.key) for claim in again.values()] == [[]] * 4
+
+
+async def test_a_store_tells_how_much_waits_to_be_written(shop: Shop):
+    assert shop.store.pressure == Pressure(jobs=0, bytes=0, share=0)
+    claim = await shop.claimed()
+    asked = [
+        asyncio.ensure_future(work)
+        for work in (shop.say(claim, line("x" * 1_000)), shop.create("b"), shop.create("c"))
+    ]
+    await asyncio.sleep(0)
+    pressure = shop.store.pressure
+    assert pressure.jobs == 3
+    assert 1_000 < pressure.bytes < 1_200
+    assert 0 < pressure.share < 1
+    await asyncio.gather(*asked)
+    assert shop.store.pressure == Pressure(jobs=0, bytes=0, share=0)
 
 
 async def test_what_is_asked_at_once_is_done_in_that_order(shop: Shop):

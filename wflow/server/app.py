@@ -6,12 +6,10 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route as Path
 
+from wflow.errors import TooMany
 from wflow.server.auth import admit
 from wflow.server.front import Door
 from wflow.server.passes import Passing
@@ -22,30 +20,46 @@ from wflow.wire import envelope
 from wflow.wire.envelope import ACCOUNT, PREFIX, REQUEST_ID, NoSuchRoute
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from wflow.server.auth import Auth
     from wflow.server.front import Front
     from wflow.server.host import Host
 
 JSON: Final = "application/json"
+HEALTH: Final = "/healthz"
 RETRY_AFTER_S: Final = 1
 
 _log = logging.getLogger("wflow.server")
 
 
-def build(host: Host, *, auth: Auth, front: Front) -> Starlette:
+def build(host: Host, *, auth: Auth, front: Front) -> App:
     """Make the app of a runner; `front` has the two ways of addressing Workers, DEV and RUNNER."""
     api = Api(Site(host=host, auth=Passing(auth=auth, host=host)), table())
-    return Starlette(
-        routes=[
-            Path("/healthz", _healthy),
-            Path(PREFIX, api),
-            Path(f"{PREFIX}/{{rest:path}}", api),
-            Path("/{path:path}", Door(host, front)),
-        ],
-        middleware=[Middleware(Upgrades)],
-    )
+    return App(api, Door(host, front))
+
+
+class App:
+    """The first fork of the way. Neither end lets an error out, so nothing needs to stand before them."""
+
+    def __init__(self, api: Api, door: Door) -> None:
+        """Lead to these two."""
+        self.api = api
+        self._door = door
+        self._upgrades = Upgrades(self._lead)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._upgrades(scope, receive, send)
+
+    async def _lead(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        end: ASGIApp = self._door
+        if path.startswith(PREFIX) and (path == PREFIX or path[len(PREFIX)] == "/"):
+            end = self.api
+        elif path == HEALTH and scope["method"] in {"GET", "HEAD"}:
+            end = JSONResponse({"status": "ok"})
+        await end(scope, receive, send)
 
 
 class Api:
@@ -55,23 +69,27 @@ class Api:
         """Serve ``routes``."""
         self.site = site
         self._routes = routes
+        self._started = secrets.token_hex(4)
+        self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request_id = secrets.token_hex(8)
+        self._requests += 1
+        request_id = f"{self._started}{self._requests:08x}"
         request = Request(scope, receive, send)
         try:
-            response = await self._answer(scope, receive, send)
+            response = await self._answer(request)
         except ClientDisconnect:
             return
         except Exception as error:  # noqa: BLE001 - every failure becomes an envelope
             response = self._refusal(error, request, request_id)
-        response.headers[REQUEST_ID] = request_id
+        response.raw_headers.append((_REQUEST_ID, request_id.encode()))
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response:
+    async def _answer(self, request: Request) -> Response:
+        scope = request.scope
         route, parts = self._routes.find(scope["path"], scope["method"])
-        request = Request({**scope, "path_params": parts}, receive, send)
+        scope["path_params"] = parts
         caller = await admit(self.site.auth, request, route.scope)
         if parts.get("account", ACCOUNT) != ACCOUNT:
             raise NoSuchRoute(f"this runner has one account, {ACCOUNT!r}")
@@ -93,9 +111,9 @@ class Api:
             case 405:
                 response.headers["allow"] = ", ".join(self._routes.methods(request.scope["path"]))
             case 429:
-                response.headers["retry-after"] = str(RETRY_AFTER_S)
+                after_s = error.retry_after_s if isinstance(error, TooMany) else RETRY_AFTER_S
+                response.headers["retry-after"] = str(after_s)
         return response
 
 
-async def _healthy(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+_REQUEST_ID: Final = REQUEST_ID.encode()

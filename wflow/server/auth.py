@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -99,8 +100,13 @@ def _is_local(request: HTTPConnection) -> bool:
         # So it is with a unix socket, and with a TCP peer that left already: only the former has no port.
         server = request.scope.get("server")
         return server is None or server[1] is None
+    return _is_loopback(request.client.host)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(request.client.host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from wflow.engine.names import KIB, MIB
@@ -59,8 +59,8 @@ async def form(request: Request, *, limit: int) -> dict[str, bytes]:
         parts = _counted(request, limit).form(max_files=2, max_fields=2, max_part_size=FIELD_BYTES)
         async with parts as given:
             return {name: await _bytes(part) for name, part in given.multi_items()}
-    except HTTPException as wrong:
-        raise InvalidInput(f"{_WHERE} is no form: {wrong.detail}") from None
+    except MultiPartException as wrong:
+        raise InvalidInput(f"{_WHERE} is no form: {wrong.message}") from None
     except UnicodeError:
         raise InvalidInput(f"{_WHERE} is no form: its charset does not fit") from None
 

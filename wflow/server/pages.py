@@ -23,7 +23,7 @@ T = TypeVar("T")
 PER_PAGE: Final = 25
 PER_PAGE_MAX: Final = 100
 SKIPPED_MAX: Final = 10_000
-"""How many instances may lie before a numbered page; beyond that a cursor is the way."""
+"""How many instances with a tag may lie before a numbered page; beyond that a cursor is the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +72,12 @@ def wanted(query: QueryParams, *, now: int) -> Wanted:
     if cursor is not None and page is not None:
         raise InvalidInput("`cursor` and `page` exclude each other")
     per_page = queries.number(query, "per_page", at_least=1, at_most=PER_PAGE_MAX) or PER_PAGE
-    if page is not None and (page - 1) * per_page > SKIPPED_MAX:
+    tag = queries.text(query, "tag")
+    if page is not None and tag is not None and (page - 1) * per_page > SKIPPED_MAX:
         raise InvalidInput(
-            f"`page` reaches {SKIPPED_MAX:,} instances far at the most",
+            f"`page` reaches {SKIPPED_MAX:,} instances with a tag far at the most",
             hint="go on with `cursor` from `result_info`",
         )
-    tag = queries.text(query, "tag")
     return Wanted(
         newest_first=queries.choice(query, "direction", ("asc", "desc")) != "asc",
         per_page=per_page,
@@ -98,14 +98,14 @@ async def read(store: Store, workflow: str, asked: Wanted) -> Page:
         if asked.until is None
         else await _first_key_from(store, workflow, asked.until + 1) - 1
     )
-    after = await _skipped(store, workflow, asked, _start(asked, first, last))
     found = await store.find(
         workflow,
         status=asked.status,
         tag=asked.tag,
-        after=after,
+        after=_start(asked, first, last),
         newest_first=asked.newest_first,
         limit=asked.per_page + 1,
+        skip=0 if asked.page is None else (asked.page - 1) * asked.per_page,
     )
     found = [one for one in found if first <= one.key <= last]
     there_is_more = len(found) > asked.per_page
@@ -118,25 +118,6 @@ def _start(asked: Wanted, first: int, last: int) -> int:
     if asked.newest_first:
         return last + 1 if asked.cursor is None else min(asked.cursor, last + 1)
     return first - 1 if asked.cursor is None else max(asked.cursor, first - 1)
-
-
-async def _skipped(store: Store, workflow: str, asked: Wanted, after: int) -> int:
-    """Go past the pages before a numbered one."""
-    left = 0 if asked.page is None else (asked.page - 1) * asked.per_page
-    while left > 0:
-        passed = await store.find(
-            workflow,
-            status=asked.status,
-            tag=asked.tag,
-            after=after,
-            newest_first=asked.newest_first,
-            limit=min(left, PER_PAGE_MAX),
-        )
-        if not passed:
-            break
-        after = passed[-1].key
-        left -= len(passed)
-    return after
 
 
 async def _first_key_from(store: Store, workflow: str, at: int) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import status
+from wflow.wire import rates
 from wflow.wire.shown import Shown, kept_failure, moment, rollback, told, value
+from wflow.wire.wanted import PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +25,6 @@ _SUCCESS: Final = {status.COMPLETE: True, status.ERRORED: False, status.TERMINAT
 
 def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: int | None) -> Shown:
     """Show a workflow with its instances per status; its name is its id."""
-    limit = registered.concurrency
     return {
         "id": registered.name,
         "name": registered.name,
@@ -34,8 +35,8 @@ def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: in
         "modified_on": moment(registered.modified_at),
         "triggered_on": moment(triggered_at),
         "instances": {each: counts.get(each, 0) for each in status.ALL},
-        "concurrency": None if limit is None else {"limit": limit},
-        "limits": {"steps": registered.step_limit},
+        "concurrency": _concurrency(registered) or None,
+        "limits": {"steps": registered.step_limit, **_creations(registered)},
         "default_retention": {
             "success_retention": registered.success_retention_ms,
             "error_retention": registered.error_retention_ms,
@@ -58,6 +59,7 @@ def instance_in_list(instance: Instance, number: int | None) -> Shown:
         "workflow_id": instance.workflow,
         "trigger_source": instance.trigger,
         "tags": list(instance.tags),
+        **_admitted(instance),
     }
 
 
@@ -79,9 +81,31 @@ def instance(one: Instance, steps: list[Shown] | None, step_count: int) -> Shown
         "rollback": rollback(one.rollback),
         **told(one.shown),
         "tags": list(one.tags),
+        **_admitted(one),
         "step_count": step_count,
     }
     return shown if steps is None else {**shown, "steps": steps}
+
+
+def _admitted(one: Instance) -> Shown:
+    """Show what decides when an instance goes, where it is not as with most."""
+    told: Shown = {} if one.priority == PRIORITY else {"priority": one.priority}
+    return told if one.concurrency_key is None else {**told, "concurrency_key": one.concurrency_key}
+
+
+def _concurrency(one: Registered) -> Shown:
+    """Show how many of a workflow's instances run at once, as far as that is bounded."""
+    told = {
+        "limit": one.concurrency,
+        "key": one.concurrency_key,
+        "per_key": one.per_key,
+        "rate": None if one.start_rate is None else rates.shown(one.start_rate),
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def _creations(one: Registered) -> Shown:
+    return {} if one.creation_rate is None else {"creations": rates.shown(one.creation_rate)}
 
 
 def version(one: Version) -> Shown:

@@ -14,45 +14,45 @@ from wflow.stores import _sqlite_inbox as inbox
 from wflow.stores import _sqlite_rows as rows
 from wflow.stores import family
 from wflow.stores import statements as sql
+from wflow.stores._sqlite_rows import Hold
 from wflow.stores.store import Appended
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wflow.engine.outcome import Failure, RolledBack
     from wflow.stores._sqlite_rows import Counters
-    from wflow.stores.store import Batch
+    from wflow.stores.store import Batch, Delivery
 
 
 def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> Appended:
     """Insert rows and make changes for claims that live and go on where the journals end; tell the others."""
-    claims = dict(batch.claims)
-    held = {
-        key: _Hold(state, parent, seq)
-        for key, epoch, state, parent, seq in db.execute(sql.LIVE, (json.dumps(list(claims)),))
-        if epoch == claims[key]
-    }
-    # Whoever sends a batch may be mistaken, or worse: what no claim covers is refused as well.
-    touched = claims.keys() | {row[0] for row in batch.rows} | {change.instance for change in batch.changes}
-    refused = (touched - held.keys()) | _broken(batch, held)
-    new = batch.rows if not refused else [row for row in batch.rows if row[0] not in refused]
-    db.executemany(sql.APPEND, [(n, *row) for n, row in enumerate(new, counters.position + 1)])
+    held = _held(db, counters, batch)
+    refused = _refused(batch, held)
+    if refused:
+        new = [row for row in batch.rows if row[0] not in refused]
+        for key in refused:
+            # What was known of the end of its journal is not true of this one any more.
+            counters.holds.pop(key, None)
+    else:
+        new = list(batch.rows)
+    rows.write(db, sql.APPEND, [(n, *row) for n, row in enumerate(new, counters.position + 1)])
     counters.position += len(new)
     if batch.received:
         # Those of refused claims stay for the next holder.
         receivers = json.dumps(list(held.keys() - refused))
         db.execute(sql.RECEIVED, (json.dumps(list(batch.received)), receivers))
-    over = []
+    rested, ended = [], []
     for change in batch.changes:
         if change.instance in refused:
             continue
         hold = held[change.instance]
         match change:
             case Rested():
-                _rest(db, counters, hold, change)
+                rested.append(_rest(db, counters, hold, change))
             case Ended():
-                over.append(_end(db, hold, change))
+                ended.append(change)
             case Held(key, at, failure):
                 db.execute(sql.HOLD, (status.PAUSED, at, _encoded(failure), key))
             case Rolling(key, at, failure):
@@ -60,68 +60,87 @@ def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> Appended
                 db.execute(sql.ROLL, (hold.status, at, _encoded(failure), key))
             case Told():
                 _show(db, change)
-    return Appended(sorted(refused), inbox.spread(db, over))
+        if not isinstance(change, Rolling | Told):
+            counters.holds.pop(change.instance, None)
+    rows.write(db, sql.REST, rested)
+    return Appended(sorted(refused), _end(db, counters, held, ended) if ended else [])
 
 
-class _Hold:
-    """What a batch needs to know of an instance that it may change; ``end`` is its last record's number."""
+def _held(db: sqlite3.Connection, counters: Counters, batch: Batch) -> dict[int, Hold]:
+    """Give what is known of the instances whose claims live; the database is asked for what is not."""
+    claims = dict(batch.claims)
+    holds = counters.holds
+    unknown = [key for key in claims if key not in holds]
+    if unknown:
+        for key, epoch, state, parent, end, has_events in db.execute(sql.LIVE, (json.dumps(unknown),)):
+            holds[key] = Hold(epoch, state, parent, end, has_events=bool(has_events))
+    return {
+        key: hold
+        for key, epoch in claims.items()
+        if (hold := holds.get(key)) is not None and hold.epoch == epoch
+    }
 
-    __slots__ = ("end", "parent", "status")
 
-    def __init__(self, state: str, parent: int | None, end: int) -> None:
-        self.status = state
-        self.parent = parent
-        self.end = end
+def _refused(batch: Batch, held: Mapping[int, Hold]) -> set[int]:
+    """Name the instances without a claim that lives, those whose rows do not go on, and odd ends of claims.
 
-
-def _broken(batch: Batch, held: Mapping[int, _Hold]) -> set[int]:
-    """Name the instances whose rows do not go on, one by one, and those whose claim would end oddly.
-
-    The others' ends are then where the rows will leave their journals.
+    The others' ends are then where the rows will leave their journals. Whoever sends a batch may be mistaken,
+    or worse: what no claim covers is refused as well.
     """
-    broken: set[int] = set()
-    for key, seq, *_ in batch.rows:
-        hold = held.get(key)
-        if hold is not None and hold.end == seq - 1:
-            hold.end = seq
+    refused = {key for key, _ in batch.claims if key not in held}
+    for row in batch.rows:
+        hold = held.get(row[0])
+        if hold is not None and hold.end == row[1] - 1:
+            hold.end = row[1]
         else:
             # A journal has no gap: what would come after a lost append is refused with it.
-            broken.add(key)
+            refused.add(row[0])
     left: set[int] = set()
     for change in batch.changes:
-        if isinstance(change, (Rolling, Told)):
+        key = change.instance
+        if key not in held:
+            refused.add(key)
+        if isinstance(change, Rolling | Told):
             continue
-        if change.instance in left or (isinstance(change, Ended) and change.status not in status.ENDED):
-            broken.add(change.instance)
-        left.add(change.instance)
-    return broken
+        if key in left or (isinstance(change, Ended) and change.status not in status.ENDED):
+            refused.add(key)
+        left.add(key)
+    return refused
 
 
-def _rest(db: sqlite3.Connection, counters: Counters, hold: _Hold, change: Rested) -> None:
+def _rest(
+    db: sqlite3.Connection, counters: Counters, hold: Hold, change: Rested
+) -> tuple[str | None, int | None, str | None, int, int]:
+    """Say how an instance rests, as the statement takes it; write the record of one that pauses."""
     key, at = change.instance, change.at
     after = status.after(hold.status, "rest")
     if after == status.PAUSED:
         # Neither time nor an event may wake it, but what it is asked to do.
-        wake_at = at if inbox.has_any(db, key, ()) else None
-        db.execute(sql.REST, (after, wake_at, None, at, key))
+        wake_at = at if hold.has_events and inbox.has_any(db, key, ()) else None
         rows.record(db, counters, key, Moved(after, at), after=hold.end)
-    else:
-        wake_at = at if inbox.has_any(db, key, change.awaits) else max(change.wake_at, rows.DIED + 1)
-        db.execute(sql.REST, (after, wake_at, json.dumps(change.awaits) if change.awaits else None, at, key))
+        return (after, wake_at, None, at, key)
+    there = hold.has_events and inbox.has_any(db, key, change.awaits)
+    wake_at = at if there else max(change.wake_at, rows.DIED + 1)
+    return (after, wake_at, json.dumps(change.awaits) if change.awaits else None, at, key)
 
 
-def _end(db: sqlite3.Connection, hold: _Hold, change: Ended) -> inbox.Over:
+def _end(
+    db: sqlite3.Connection, counters: Counters, held: Mapping[int, Hold], ended: Sequence[Ended]
+) -> list[Delivery]:
+    """End instances, and have their families hear of it."""
+    rows.write(db, sql.END, [_how(one) for one in ended])
+    left = [(one.instance,) for one in ended if held[one.instance].has_events]
+    db.executemany(sql.FORGET_EVENTS, left)
+    return inbox.spread(db, counters, [_over(db, held[one.instance], one) for one in ended])
+
+
+def _how(one: Ended) -> tuple[object, ...]:
+    told = (one.output, _encoded(one.failure), _encoded(one.rollback))
+    return (one.status, one.at, *told, one.instance)
+
+
+def _over(db: sqlite3.Connection, hold: Hold, change: Ended) -> inbox.Over:
     key, at = change.instance, change.at
-    how = {
-        "status": change.status,
-        "at": at,
-        "output": change.output,
-        "failure": _encoded(change.failure),
-        "rollback": _encoded(change.rollback),
-        "key": key,
-    }
-    db.execute(sql.END, how)
-    db.execute(sql.FORGET_EVENTS, (key,))
     if hold.parent is None:
         return inbox.Over(key, at)
     heard = family.heard(change.status, change.output, change.failure)

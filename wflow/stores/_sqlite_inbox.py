@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Sequence
 
-    from wflow.stores._sqlite_rows import State
+    from wflow.stores._sqlite_rows import Counters, State
 
 
 class Over(NamedTuple):
@@ -29,9 +29,12 @@ class Over(NamedTuple):
     heard: bytes = b""
 
 
-def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
-    """Keep an event; wake the instance if it rests and awaits it."""
-    to = rows.state(db, key)
+def deliver(
+    db: sqlite3.Connection, counters: Counters, key: int, event: tuple[str, bytes], *, now: int
+) -> Delivery:
+    """Keep an event of a type, with a payload; wake the instance if it rests and awaits it."""
+    type_, payload = event
+    to = rows.state(db, counters, key)
     if to.status in status.ENDED:
         raise InstanceEnded(f"Cannot send an event to an instance on a finite state ({to.status})")
     if not _is_ours(type_):
@@ -43,7 +46,10 @@ def deliver(db: sqlite3.Connection, key: int, type_: str, payload: bytes, *, now
 
 
 def keep(db: sqlite3.Connection, to: State, type_: str, payload: bytes, *, now: int) -> Delivery:
-    """Keep an event for an instance, whatever its status; wake it if that is what the event does."""
+    """Keep an event for an instance, whatever its status; wake it if that is what the event does.
+
+    ``to`` is as it was read just now, to be changed.
+    """
     known = db.execute(sql.KEPT, (to.key, type_)).fetchone() if _is_ours(type_) else None
     if known is not None:
         number, _, payload, at = known
@@ -57,24 +63,25 @@ def keep(db: sqlite3.Connection, to: State, type_: str, payload: bytes, *, now: 
     return Delivery(event, claimed=to.owner is not None, key=to.key, workflow=to.workflow)
 
 
-def spread(db: sqlite3.Connection, over: Sequence[Over]) -> list[Delivery]:
+def spread(db: sqlite3.Connection, counters: Counters, over: Sequence[Over]) -> list[Delivery]:
     """Tell the parents of instances that are over, and ask the children that follow these to cancel."""
     if not over:
         return []
     deliveries = []
     for one in over:
-        to = rows.state_if_any(db, one.parent) if one.parent is not None and one.awaited else None
+        told = one.parent is not None and one.awaited
+        to = rows.state_if_any(db, counters, one.parent or 0) if told else None
         if to is not None and to.status not in status.ENDED:
             deliveries.append(keep(db, to, one.awaited, one.heard, now=one.at))
     ends = {one.key: one.at for one in over}
     for child, parent in db.execute(sql.FOLLOWERS, (json.dumps(list(ends)),)).fetchall():
-        deliveries.append(cancel(db, child, now=ends[parent]))
+        deliveries.append(cancel(db, counters, child, now=ends[parent]))
     return deliveries
 
 
-def cancel(db: sqlite3.Connection, key: int, *, now: int) -> Delivery:
+def cancel(db: sqlite3.Connection, counters: Counters, key: int, *, now: int) -> Delivery:
     """Ask an instance that is not over to cancel."""
-    return keep(db, rows.state(db, key), requests.CANCEL, values.NONE, now=now)
+    return keep(db, rows.state(db, counters, key), requests.CANCEL, values.NONE, now=now)
 
 
 def awaited(db: sqlite3.Connection, key: int) -> str:

@@ -22,7 +22,7 @@ def migrate(
     db: sqlite3.Connection, counters: Counters, key: int, *, version: str, seq: int, now: int
 ) -> Moving | None:
     """Put an instance on another version; None when somebody holds it, or it has gone on from ``seq``."""
-    before = rows.state(db, key)
+    before = rows.state(db, counters, key)
     if before.status in status.ENDED:
         raise InstanceEnded(
             "(instance.cannot_migrate) Cannot migrate instance since its on a finite state",

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from wflow.engine import status
 from wflow.engine.facts import Moved
 from wflow.stores import _sqlite_inbox as inbox
+from wflow.stores import _sqlite_remove as removing
 from wflow.stores import _sqlite_rows as rows
-from wflow.stores import family, moves, pieces
+from wflow.stores import family, moves
 from wflow.stores import statements as sql
 from wflow.stores.store import Delivery, Moving
 
@@ -29,7 +30,7 @@ def move(
     accepted: Mapping[str, int] | None = None,
 ) -> Moving:
     """Move an instance by a verb, as the table says."""
-    before = rows.state(db, key)
+    before = rows.state(db, counters, key)
     after = moves.to(before.status, verb)
     detail = moves.accepting(before.status, verb, accepted)
     if (before.status, verb) in moves.UNDER_A_CLAIM:
@@ -47,37 +48,20 @@ def move(
     deliveries: list[Delivery] = []
     if ended:
         db.execute(sql.FORGET_EVENTS, (key,))
-        deliveries = inbox.spread(db, [_over(db, before, now, family.heard(after))])
+        deliveries = inbox.spread(db, counters, [_over(db, before, now, family.heard(after))])
     return Moving(rows.get(db, key), deliveries)
 
 
 def delete(db: sqlite3.Connection, counters: Counters, keys: Sequence[int], *, now: int) -> list[Delivery]:
     """Delete instances with all they have; their keys and positions are never used again."""
-    found = [one for key in dict.fromkeys(keys) if (one := rows.state_if_any(db, key)) is not None]
+    found = [one for key in dict.fromkeys(keys) if (one := rows.state_if_any(db, counters, key)) is not None]
     heard = family.deleted()
     over = [_over(db, one, now, heard) for one in found if one.status not in status.ENDED]
-    _remove(db, counters, keys)
-    return inbox.spread(db, over)
-
-
-def retire(db: sqlite3.Connection, counters: Counters, *, now: int, limit: int) -> int:
-    """Delete instances that are over for longer than they are to be kept."""
-    keys = [key for (key,) in db.execute(sql.EXPIRED, (now, limit))]
-    _remove(db, counters, keys)
-    return len(keys)
+    removing.remove(db, counters, keys)
+    return inbox.spread(db, counters, over)
 
 
 def _over(db: sqlite3.Connection, one: State, now: int, heard: bytes) -> inbox.Over:
     if one.parent is None:
         return inbox.Over(one.key, now)
     return inbox.Over(one.key, now, one.parent, inbox.awaited(db, one.key), heard)
-
-
-def _remove(db: sqlite3.Connection, counters: Counters, keys: Sequence[int]) -> None:
-    counters.mark(db)
-    for key in keys:
-        db.execute(sql.FORGET_PIECES, (pieces.space(key),))
-        db.execute(sql.DELETE_INSTANCE, (key,))
-        db.execute(sql.DELETE_RECORDS, (key,))
-        db.execute(sql.FORGET_EVENTS, (key,))
-        db.execute(sql.FORGET_TAGS, (key,))

@@ -9,7 +9,9 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from wflow.engine.names import MIB
 from wflow.errors import InvalidInput, StoreError, WflowError
+from wflow.stores.store import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +19,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Operation = "Callable[[sqlite3.Connection], T]"
 
-BATCH: Final = 512
+JOBS: Final = 512
 """Operations in one transaction; more wait for the next, so that nobody's answer waits for ever."""
+ROWS: Final = 5_000
+"""Rows from which on a transaction takes no more operations in, for the same reason."""
+WAITING_JOBS: Final = 10_000
+"""Operations that may wait for the disk before the store says that it is behind."""
+WAITING_BYTES: Final = 64 * MIB
+"""Bytes of values in them, likewise."""
 
 
 class Writer:
@@ -35,28 +43,46 @@ class Writer:
         *,
         position: Callable[[], int],
         after_commit: Callable[[int], None],
+        after_rollback: Callable[[], None],
     ) -> None:
         """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction.
 
         It gets the ``position`` as it was when that transaction ended: by the time it is called, the thread
-        may be in the middle of the next one, of which nobody can read yet.
+        may be in the middle of the next one, of which nobody can read yet. ``after_rollback`` is called on
+        the thread, when a transaction has failed and before anything else is run.
         """
         self._connection = connection
         self._position = position
         self._after_commit = after_commit
+        self._after_rollback = after_rollback
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs = 0
+        self._bytes = 0
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="wflow-store", daemon=True)
         self._thread.start()
 
-    def submit(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
-        """Run ``operation`` in the next transaction; the future is done when that is on disk."""
+    @property
+    def pressure(self) -> Pressure:
+        """What was submitted and is not answered yet."""
+        share = max(self._jobs / WAITING_JOBS, self._bytes / WAITING_BYTES)
+        return Pressure(jobs=self._jobs, bytes=self._bytes, share=share)
+
+    def submit(
+        self, operation: Callable[[sqlite3.Connection], T], *, rows: int = 1, size: int = 0
+    ) -> asyncio.Future[T]:
+        """Run ``operation`` in the next transaction; the future is done when that is on disk.
+
+        It writes about so many ``rows``, with ``size`` bytes of values.
+        """
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closed:
             future.set_exception(StoreError("the store is closed"))
         else:
-            self._waiting.put(_Job(operation, future))
+            self._jobs += 1
+            self._bytes += size
+            self._waiting.put(_Job(operation, future, rows, size))
         return future
 
     async def close(self) -> None:
@@ -70,7 +96,7 @@ class Writer:
         while True:
             jobs, last = self._gather()
             if jobs:
-                _transact(self._connection, jobs)
+                self._transact(jobs)
                 if self._loop.is_closed():
                     return  # nobody is left to hear of it, or to ask for more
                 self._loop.call_soon_threadsafe(self._answer, jobs, self._position())
@@ -78,12 +104,14 @@ class Writer:
                 return
 
     def _gather(self) -> tuple[list[_Job], bool]:
-        """Wait for a job, then take all that wait with it; tell whether the end was asked for."""
+        """Wait for a job, then take those that wait with it; tell whether the end was asked for."""
         jobs: list[_Job] = []
+        rows = 0
         job = self._waiting.get()
         while job is not None:
             jobs.append(job)
-            if len(jobs) >= BATCH:
+            rows += job.rows
+            if len(jobs) >= JOBS or rows >= ROWS:
                 return jobs, False
             try:
                 job = self._waiting.get_nowait()
@@ -91,8 +119,45 @@ class Writer:
                 return jobs, False
         return jobs, True
 
+    def _transact(self, jobs: list[_Job]) -> None:
+        """Run all jobs in one transaction; one that the database refuses is left out, the rest run again."""
+        left = list(jobs)
+        while left:
+            poison = self._attempt(left)
+            if poison is None:
+                return
+            left.remove(poison)
+
+    def _attempt(self, jobs: list[_Job]) -> _Job | None:
+        """Run the jobs; give the one that broke the transaction, None when it is committed or lost."""
+        job: _Job | None = None
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                job.error = None
+                try:
+                    job.result = job.operation(connection)
+                except WflowError as refused:
+                    job.error = refused
+            job = None
+            connection.execute("COMMIT")
+        except Exception as broken:  # noqa: BLE001 - whatever it is, it belongs to the job, not to this thread
+            # Should that fail too, the next BEGIN fails as well, and says so to those who wait.
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            self._after_rollback()
+            if job is not None:
+                job.error = told(broken)
+                return job
+            for each in jobs:
+                each.error = told(broken)
+        return None
+
     def _answer(self, jobs: list[_Job], position: int) -> None:
         for job in jobs:
+            self._jobs -= 1
+            self._bytes -= job.size
             if job.future.done():
                 continue
             if job.error is None:
@@ -103,48 +168,21 @@ class Writer:
 
 
 class _Job:
-    __slots__ = ("error", "future", "operation", "result")
+    __slots__ = ("error", "future", "operation", "result", "rows", "size")
 
-    def __init__(self, operation: Callable[[sqlite3.Connection], Any], future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self,
+        operation: Callable[[sqlite3.Connection], Any],
+        future: asyncio.Future[Any],
+        rows: int,
+        size: int,
+    ) -> None:
         self.operation = operation
         self.future = future
+        self.rows = rows
+        self.size = size
         self.result: Any = None
         self.error: BaseException | None = None
-
-
-def _transact(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Run all jobs in one transaction; a job that the database refuses is left out and the rest run again."""
-    left = list(jobs)
-    while left:
-        poison = _attempt(connection, left)
-        if poison is None:
-            return
-        left.remove(poison)
-
-
-def _attempt(connection: sqlite3.Connection, jobs: list[_Job]) -> _Job | None:
-    """Run the jobs; give the one that broke the transaction, None when it is committed or beyond saving."""
-    job: _Job | None = None
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        for job in jobs:
-            job.error = None
-            try:
-                job.result = job.operation(connection)
-            except WflowError as refused:
-                job.error = refused
-        job = None
-        connection.execute("COMMIT")
-    except Exception as broken:  # noqa: BLE001 - whatever it is, it belongs to the job, not to this thread
-        # Should that fail too, the next BEGIN fails as well, and says so to those who wait.
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        if job is not None:
-            job.error = told(broken)
-            return job
-        for each in jobs:
-            each.error = told(broken)
-    return None
 
 
 def told(broken: Exception) -> Exception:

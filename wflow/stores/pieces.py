@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 BETWEEN: Final = "\x1f"
 """Parts a key. No step's name has it, as it may have a slash: so no step's keys begin like another's."""
 _BEYOND: Final = "\x20"
+_SPACES: Final = "stream:"
 
 
 def space(instance: int) -> str:
     """Name the space of the instance with a key; it goes with the instance."""
-    return f"stream:{instance}"
+    return f"{_SPACES}{instance}"
+
+
+def is_space(name: str) -> bool:
+    """Tell whether a space is one of pieces."""
+    return name.startswith(_SPACES)
 
 
 def key(step: str, token: str, number: int) -> str:

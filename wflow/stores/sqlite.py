@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import sqlite3
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from wflow.engine import status as statuses
 from wflow.engine.facts import Received
-from wflow.errors import StoreBusy, StoreError
+from wflow.errors import StoreBusy, StoreError, TooMany
 from wflow.stores import _sqlite_append as appending
+from wflow.stores import _sqlite_claim as claiming
 from wflow.stores import _sqlite_inbox as inbox
+from wflow.stores import _sqlite_lists as lists
 from wflow.stores import _sqlite_migrate as migrating
 from wflow.stores import _sqlite_moves as moves
 from wflow.stores import _sqlite_operations as operations
+from wflow.stores import _sqlite_remove as removing
 from wflow.stores import _sqlite_restart as restarting
 from wflow.stores import statements as sql
+from wflow.stores._sqlite_cells import Cells
+from wflow.stores._sqlite_readers import Readers
 from wflow.stores._sqlite_rows import DIED, Counters, instance
-from wflow.stores._sqlite_writer import Writer, told
-from wflow.stores.store import Cell, Past, Record
+from wflow.stores._sqlite_writer import Writer
+from wflow.stores.store import Cell, Past, Pressure, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,11 +33,12 @@ if TYPE_CHECKING:
     from wflow.engine.facts import Fact
     from wflow.stores.store import Absent, Appended, Batch, Claim, Delivery, Instance, Moving, New
 
-T = TypeVar("T")
-
-READERS: Final = 2
 OLDEST_SQLITE: Final = (3, 35, 0)
 """RETURNING came with it."""
+CACHE_KIB: Final = 16 * 1_024
+"""Pages of the database that the one that writes keeps in memory; the system keeps the others."""
+READ_CACHE_KIB: Final = 4 * 1_024
+"""Those that each reader keeps."""
 
 
 async def connect(folder: str) -> SqliteStore:
@@ -62,7 +64,6 @@ class SqliteStore:
 
     def __init__(self, path: Path, lock: TextIO) -> None:
         """Open the database at ``path`` under a ``lock`` that is held already."""
-        self._path = path
         self._lock = lock
         self._db = _open(path)
         try:
@@ -75,32 +76,61 @@ class SqliteStore:
             raise
         self._told: list[Callable[[int], None]] = []
         self._last_told = self._counters.position
-        self._closed = False
-        self._writer = Writer(self._db, position=lambda: self._counters.position, after_commit=self._tell)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wflow-read")
-        self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._surplus: tuple[int, int] | None = None
+        self._writer = Writer(
+            self._db,
+            position=lambda: self._counters.position,
+            after_commit=self._tell,
+            after_rollback=self._counters.forget,
+        )
+        self._claims = claiming.Claims(self._writer.submit, self._counters)
+        self._readers = Readers(lambda: _open(path, read_only=True))
+        self._cells = Cells(self._readers, self._writer)
+
+    @property
+    def pressure(self) -> Pressure:
+        """What waits to be written."""
+        return self._writer.pressure
 
     async def create(self, new: Sequence[New]) -> list[int | None]:
         """Create instances."""
-        return await self._writer.submit(lambda db: operations.create(db, self._counters, new))
+        pressure = self._writer.pressure
+        if pressure.share >= 1:
+            raise TooMany(
+                f"the store is behind: {pressure.jobs:,} writes, {pressure.bytes:,} bytes, wait for the disk"
+            )
+        size = sum(len(one.params) for one in new)
+        return await self._writer.submit(
+            lambda db: operations.create(db, self._counters, new), rows=len(new), size=size
+        )
 
-    async def claim(self, wanted: Mapping[str, int], *, owner: str, now: int) -> list[Claim]:
+    async def claim(
+        self,
+        wanted: Mapping[str, int],
+        *,
+        owner: str,
+        now: int,
+        new: Mapping[str, int] | None = None,
+        per_key: Mapping[str, int] | None = None,
+    ) -> list[Claim]:
         """Claim instances that are ready."""
-        return await self._writer.submit(lambda db: operations.claim(db, wanted, owner, now))
+        return await self._claims.take(claiming.bounds(wanted, new, per_key), owner=owner, now=now)
 
     async def load(self, after: Mapping[int, int]) -> dict[int, Past]:
         """Read what instances are played from."""
-        return await self._read(lambda db: {key: _past(db, key, seq) for key, seq in after.items()})
+        return await self._readers.read(lambda db: {key: _past(db, key, seq) for key, seq in after.items()})
 
     async def append(self, batch: Batch) -> Appended:
         """Append facts under claims."""
-        return await self._writer.submit(lambda db: appending.append(db, self._counters, batch))
+        size = sum([len(row[4]) for row in batch.rows])
+        return await self._writer.submit(
+            lambda db: appending.append(db, self._counters, batch), rows=len(batch.claims), size=size
+        )
 
     async def release(self, claims: Sequence[tuple[int, int]], *, now: int, died: bool = False) -> None:
         """Give claims back."""
         wake_at = DIED if died else now
-        await self._writer.submit(lambda db: operations.release(db, claims, wake_at))
+        await self._writer.submit(lambda db: claiming.release(db, self._counters, claims, wake_at))
 
     async def move(
         self, key: int, verb: str, *, now: int, accepted: Mapping[str, int] | None = None
@@ -134,11 +164,13 @@ class SqliteStore:
 
     async def deliver(self, key: int, type_: str, payload: bytes, *, now: int) -> Delivery:
         """Keep an event."""
-        return await self._writer.submit(lambda db: inbox.deliver(db, key, type_, payload, now=now))
+        return await self._writer.submit(
+            lambda db: inbox.deliver(db, self._counters, key, (type_, payload), now=now), size=len(payload)
+        )
 
     async def find_one(self, workflow: str, id_: str) -> Instance | None:
         """Find an instance by its name."""
-        row = await self._read(lambda db: db.execute(sql.FIND_ONE, (workflow, id_)).fetchone())
+        row = await self._readers.read(lambda db: db.execute(sql.FIND_ONE, (workflow, id_)).fetchone())
         return None if row is None else instance(row)
 
     async def find(
@@ -150,40 +182,27 @@ class SqliteStore:
         after: int | None = None,
         newest_first: bool = True,
         limit: int = 100,
+        skip: int = 0,
     ) -> list[Instance]:
         """List instances by key."""
-        start = after if after is not None else (2**62 if newest_first else 0)
-        wanted = [status] if status is not None else statuses.ALL
-
-        def read(db: sqlite3.Connection) -> list[Instance]:
-            if tag is not None:
-                statement = sql.FIND_TAGGED_NEWEST if newest_first else sql.FIND_TAGGED_OLDEST
-                listed = json.dumps(wanted)
-                found = db.execute(statement, (workflow, tag, start, listed, limit)).fetchall()
-            else:
-                # The pages of each status, merged, so that one index serves every list.
-                statement = sql.FIND_NEWEST if newest_first else sql.FIND_OLDEST
-                found = [
-                    row for each in wanted for row in db.execute(statement, (workflow, each, start, limit))
-                ]
-                found.sort(key=lambda row: row[0], reverse=newest_first)
-            return [instance(row) for row in found[:limit]]
-
-        return await self._read(read)
+        wanted = lists.Wanted(
+            workflow=workflow,
+            status=status,
+            tag=tag,
+            after=after,
+            newest_first=newest_first,
+            skip=skip,
+            limit=limit,
+        )
+        return await self._readers.read(lambda db: lists.find(db, wanted))
 
     async def counts(self, workflow: str) -> dict[str, int]:
         """Count instances by status."""
-        return dict(await self._read(lambda db: db.execute(sql.COUNTS, (workflow,)).fetchall()))
+        return await self._readers.read(lambda db: lists.counts(db, workflow))
 
     async def versions(self, workflows: Sequence[str]) -> set[str]:
         """Name the versions that are needed."""
-
-        def read(db: sqlite3.Connection) -> set[str]:
-            going_on = json.dumps(sorted(set(statuses.ALL) - statuses.ENDED))
-            found = (db.execute(sql.VERSIONS, (workflow, going_on)) for workflow in workflows)
-            return {row[0] for rows in found for row in rows}
-
-        return await self._read(read)
+        return await self._readers.read(lambda db: lists.versions(db, workflows))
 
     async def due_at(self, workflows: Sequence[str]) -> int | None:
         """Say when the next instance is due."""
@@ -192,19 +211,32 @@ class SqliteStore:
             found = (db.execute(sql.DUE_AT, (workflow,)).fetchone()[0] for workflow in workflows)
             return [at for at in found if at is not None]
 
-        return min(await self._read(read), default=None)
+        return min(await self._readers.read(read), default=None)
 
     async def delete(self, keys: Sequence[int], *, now: int) -> list[Delivery]:
         """Delete instances with all they have."""
-        return await self._writer.submit(lambda db: moves.delete(db, self._counters, keys, now=now))
+        deliveries = await self._writer.submit(lambda db: moves.delete(db, self._counters, keys, now=now))
+        await self._sweep()
+        return deliveries
 
     async def retire(self, *, now: int, limit: int) -> int:
         """Delete instances whose retention is over."""
-        return await self._writer.submit(lambda db: moves.retire(db, self._counters, now=now, limit=limit))
+        gone = await self._in_pieces(
+            lambda db, most: removing.expired(db, self._counters, now=now, limit=most),
+            limit,
+            removing.AT_ONCE,
+        )
+        await self._sweep()
+        return gone
+
+    async def _sweep(self) -> None:
+        """Delete what remains of instances that are gone, a piece a transaction; others write in between."""
+        while await self._writer.submit(removing.sweep):
+            pass
 
     async def journal(self, key: int, *, after: int = 0, limit: int = 1_000) -> list[Record]:
         """Read an instance's facts."""
-        rows = await self._read(lambda db: db.execute(sql.JOURNAL, (key, after, limit)).fetchall())
+        rows = await self._readers.read(lambda db: db.execute(sql.JOURNAL, (key, after, limit)).fetchall())
         return [Record(*row) for row in rows]
 
     async def note(self, lines: Sequence[tuple[int, int, bytes]]) -> None:
@@ -213,9 +245,18 @@ class SqliteStore:
 
     async def trim(self, *, before: int, keep: int, limit: int) -> int:
         """Delete the oldest lines of no instance."""
-        return await self._writer.submit(
-            lambda db: operations.trim(db, self._counters, before=before, keep=keep, limit=limit)
+        if self._surplus is None or self._surplus[0] != keep:
+            nth = await self._readers.read(lambda db: db.execute(sql.NTH_NEWEST_LINE, (keep,)).fetchone())
+            self._surplus = (keep, 0 if nth is None else nth[0])
+        until = max(before, self._surplus[1])
+        gone = await self._in_pieces(
+            lambda db, most: operations.trim(db, self._counters, before=until, limit=most),
+            limit,
+            removing.ROWS,
         )
+        if gone < limit:
+            self._surplus = None  # to count to the line from which on all are too many takes long
+        return gone
 
     async def tail(
         self,
@@ -229,44 +270,34 @@ class SqliteStore:
         """Read facts in commit order."""
         listed = json.dumps(list(tags)) if tags else None
         wanted = {"after": after, "tags": listed, "workflow": workflow, "id": instance, "limit": limit}
-        rows = await self._read(lambda db: db.execute(sql.TAIL, wanted).fetchall())
+        rows = await self._readers.read(lambda db: db.execute(sql.TAIL, wanted).fetchall())
         return [Record(*row) for row in rows]
 
     async def position(self, *, at: int | None = None) -> int:
         """Give the last position, now or before an instant."""
         if at is None:
-            return await self._read(lambda db: int(db.execute(sql.LAST_POSITION).fetchone()[0]))
-        return await self._read(lambda db: _position_before(db, at))
+            return await self._readers.read(lambda db: int(db.execute(sql.LAST_POSITION).fetchone()[0]))
+        return await self._readers.read(lambda db: lists.position_before(db, at))
 
     async def read(self, space: str, keys: Sequence[str], *, now: int) -> dict[str, Cell]:
         """Read cells."""
-
-        def read(db: sqlite3.Connection) -> dict[str, Cell]:
-            rows = (db.execute(sql.READ_CELL, (space, key, now)).fetchone() for key in keys)
-            return {
-                row[0]: Cell(space=space, key=row[0], value=row[1], meta=row[2], expires_at=row[3])
-                for row in rows
-                if row is not None
-            }
-
-        return await self._read(read)
+        return await self._cells.read(space, keys, now=now)
 
     async def scan(
         self, space: str, *, now: int, prefix: str = "", after: str = "", limit: int = 1_000
     ) -> list[Cell]:
         """List cells by key."""
-        # The least key beyond `after` is one NUL longer.
-        wanted = (space, max(prefix, f"{after}\0"), _beyond(prefix), now, limit)
-        rows = await self._read(lambda db: db.execute(sql.SCAN_CELLS, wanted).fetchall())
-        return [Cell(space=space, key=row[0], value=b"", meta=row[1], expires_at=row[2]) for row in rows]
+        return await self._cells.scan(space, now=now, prefix=prefix, after=after, limit=limit)
 
     async def expire(self, *, now: int, limit: int) -> int:
         """Delete cells that have expired."""
-        return await self._writer.submit(lambda db: db.execute(sql.EXPIRE_CELLS, (now, limit)).rowcount)
+        return await self._in_pieces(
+            lambda db, most: db.execute(sql.EXPIRE_CELLS, (now, most)).rowcount, limit, removing.CELLS
+        )
 
     async def write(self, changes: Sequence[Cell | Absent]) -> None:
         """Write and remove cells."""
-        await self._writer.submit(lambda db: operations.write(db, changes))
+        await self._cells.write(changes)
 
     def on_commit(self, told: Callable[[int], None]) -> None:
         """Call ``told`` after each commit that added records."""
@@ -274,38 +305,30 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what was accepted, and let go."""
-        self._closed = True
+        self._readers.stop()
         await self._writer.close()
-        await asyncio.to_thread(self._readers.shutdown)
-        for connection in (*self._opened, self._db):
-            connection.close()
+        await self._readers.close()
+        self._db.close()
         self._lock.close()
+
+    async def _in_pieces(
+        self, delete: Callable[[sqlite3.Connection, int], int], limit: int, piece: int
+    ) -> int:
+        """Delete at most ``limit`` of something, a ``piece`` with each transaction; give how many it were."""
+        gone = 0
+        while gone < limit:
+            most = min(limit - gone, piece)
+            took = await self._writer.submit(lambda db: delete(db, most))  # noqa: B023
+            gone += took
+            if took < most:
+                break
+        return gone
 
     def _tell(self, position: int) -> None:
         if position != self._last_told:
             self._last_told = position
             for told in self._told:
                 told(position)
-
-    async def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        def run() -> T:
-            db: sqlite3.Connection | None = getattr(self._local, "db", None)
-            if db is None:
-                db = self._local.db = _open(self._path, read_only=True)
-                self._opened.append(db)
-            # One snapshot for all that is read: an instance that moves meanwhile is in one list, once.
-            db.execute("BEGIN")
-            try:
-                return read(db)
-            except (sqlite3.Error, OverflowError, UnicodeEncodeError) as broken:
-                raise told(broken) from broken
-            finally:
-                if db.in_transaction:
-                    db.execute("COMMIT")
-
-        if self._closed:
-            raise StoreError("the store is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
 
 def _lock(path: Path) -> TextIO:
@@ -339,7 +362,7 @@ def _open(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             db.execute("PRAGMA wal_autocheckpoint = 4000")
             # Some systems' SQLite overwrites all that is deleted with zeros, which takes ten times as long.
             db.execute("PRAGMA secure_delete = FAST")
-        db.execute("PRAGMA cache_size = -65536")
+        db.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB if read_only else CACHE_KIB}")
     except BaseException:
         db.close()
         raise
@@ -361,30 +384,7 @@ def _migrate(db: sqlite3.Connection) -> None:
 
 
 def _past(db: sqlite3.Connection, key: int, after: int) -> Past:
-    rows = db.execute(sql.BODIES, (key, after)).fetchall()
+    rows = db.execute(sql.BODIES, (key, after, key)).fetchall()
     inbox = db.execute(sql.EVENTS, (key,))
     events = [Received(number, type_, payload, at, at) for number, type_, payload, at in inbox]
     return Past(seq=rows[-1][0] if rows else after, records=[row[1] for row in rows], events=events)
-
-
-def _position_before(db: sqlite3.Connection, at: int) -> int:
-    """Search by halves for the last position whose fact is older; facts are in order of time, near enough."""
-    low: int = db.execute(sql.FIRST_POSITION).fetchone()[0]
-    high: int = db.execute(sql.LAST_POSITION).fetchone()[0] + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = db.execute(sql.AT_OR_AFTER, (middle,)).fetchone()
-        if row is None or row[1] >= at:
-            high = middle
-        else:
-            low = row[0] + 1
-    return max(low - 1, 0)
-
-
-def _beyond(prefix: str) -> str | bytes:
-    """Give what is greater than every text that begins with ``prefix``, and than no other text."""
-    bare = prefix.rstrip("\U0010ffff")
-    if not bare:
-        return b""  # to SQLite any text is less than any blob
-    last = ord(bare[-1]) + 1
-    return bare[:-1] + chr(0xE000 if last == 0xD800 else last)  # surrogates are no characters

@@ -6,97 +6,26 @@ statement is prepared once whatever their number.
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import Final
 
-MIGRATIONS: Final = (
-    """
-    CREATE TABLE instances (
-        key         INTEGER PRIMARY KEY,
-        workflow    TEXT NOT NULL,
-        id          TEXT NOT NULL,
-        version     TEXT NOT NULL,
-        status      TEXT NOT NULL,
-        epoch       INTEGER NOT NULL DEFAULT 0,
-        owner       TEXT,
-        wake_at     INTEGER,
-        awaits      TEXT,
-        created_at  INTEGER NOT NULL,
-        modified_at INTEGER NOT NULL,
-        started_at  INTEGER,
-        ended_at    INTEGER,
-        trigger     TEXT NOT NULL,
-        params      BLOB NOT NULL,
-        output      BLOB,
-        failure     BLOB,
-        UNIQUE (workflow, id)
-    );
-    CREATE INDEX instances_by_status ON instances (workflow, status);
-    CREATE INDEX instances_due ON instances (workflow, wake_at) WHERE wake_at IS NOT NULL;
-    CREATE INDEX instances_owned ON instances (owner) WHERE owner IS NOT NULL;
+from wflow.stores import schema
 
-    CREATE TABLE records (
-        position INTEGER PRIMARY KEY,
-        instance INTEGER,
-        seq      INTEGER NOT NULL,
-        tag      INTEGER NOT NULL,
-        at       INTEGER NOT NULL,
-        body     BLOB NOT NULL
-    );
-    CREATE UNIQUE INDEX records_by_instance ON records (instance, seq) WHERE instance IS NOT NULL;
-    CREATE INDEX records_of_workers ON records (at) WHERE instance IS NULL;
+MIGRATIONS: Final = schema.MIGRATIONS
 
-    CREATE TABLE inbox (
-        number   INTEGER PRIMARY KEY AUTOINCREMENT,
-        instance INTEGER NOT NULL,
-        type     TEXT NOT NULL,
-        payload  BLOB NOT NULL,
-        sent_at  INTEGER NOT NULL
-    );
-    CREATE INDEX inbox_by_instance ON inbox (instance, number);
 
-    CREATE TABLE cells (
-        space      TEXT NOT NULL,
-        key        TEXT NOT NULL,
-        meta       BLOB NOT NULL,
-        expires_at INTEGER,
-        value      BLOB NOT NULL,
-        UNIQUE (space, key)
-    );
-    CREATE INDEX cells_by_expiry ON cells (expires_at) WHERE expires_at IS NOT NULL;
+@functools.cache
+def several(statement: str, count: int) -> str:
+    """Make a statement that takes so many rows of one that takes one, VALUES (?, ...)."""
+    before, row, after = re.split(r"(?<=VALUES )(\([^)]*\))", statement)
+    return before + ", ".join([row] * count) + after
 
-    CREATE TABLE marks (
-        name  TEXT PRIMARY KEY,
-        value INTEGER NOT NULL
-    );
-    """,
-    """
-    ALTER TABLE instances ADD COLUMN seed                 BLOB NOT NULL DEFAULT x'';
-    ALTER TABLE instances ADD COLUMN rollback             BLOB;
-    ALTER TABLE instances ADD COLUMN shown                BLOB;
-    ALTER TABLE instances ADD COLUMN success_retention_ms INTEGER;
-    ALTER TABLE instances ADD COLUMN error_retention_ms   INTEGER;
-    ALTER TABLE instances ADD COLUMN expires_at           INTEGER;
-    ALTER TABLE instances ADD COLUMN parent               INTEGER;
-    ALTER TABLE instances ADD COLUMN awaited              TEXT;
-    ALTER TABLE instances ADD COLUMN follows              INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX instances_by_expiry ON instances (expires_at) WHERE expires_at IS NOT NULL;
-    CREATE INDEX instances_by_parent ON instances (parent) WHERE parent IS NOT NULL;
-
-    CREATE TABLE tags (
-        instance INTEGER NOT NULL,
-        workflow TEXT NOT NULL,
-        tag      TEXT NOT NULL,
-        UNIQUE (instance, tag)
-    );
-    CREATE INDEX instances_by_tag ON tags (workflow, tag, instance);
-    """,
-)
-"""Append only; all that are new to a database are applied in one transaction."""
 
 CREATE: Final = """
     INSERT INTO instances (key, workflow, id, version, status, created_at, modified_at, trigger, params, seed,
-        success_retention_ms, error_retention_ms)
-    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workflow, id) DO NOTHING
+        success_retention_ms, error_retention_ms, priority, concurrency_key)
+    VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (workflow, id) DO NOTHING
 """
 ADOPT: Final = "UPDATE instances SET parent = ?, awaited = ?, follows = ? WHERE key = ?"
 TAG: Final = """
@@ -104,28 +33,72 @@ TAG: Final = """
     ON CONFLICT (instance, tag) DO NOTHING
 """
 FORGET_TAGS: Final = "DELETE FROM tags WHERE instance = ?"
-QUEUED: Final = "SELECT count(*) FROM instances WHERE workflow = ? AND status = 'queued'"
+CREATED: Final = "SELECT key FROM instances WHERE key BETWEEN ? AND ?"
+QUEUED: Final = "SELECT coalesce(sum(count), 0) FROM tallies WHERE workflow = ? AND status = 'queued'"
 DUE: Final = """
-    SELECT key, wake_at FROM instances WHERE workflow = ? AND wake_at <= ? ORDER BY wake_at, key LIMIT ?
+    SELECT wake_at, key, concurrency_key FROM instances
+    WHERE workflow = :workflow AND wake_at <= :now AND (wake_at, key) > (:rank, :key) AND aside = 0
+    ORDER BY wake_at, key LIMIT :size
 """
-NEXT_QUEUED: Final = "SELECT key FROM instances WHERE workflow = ? AND status = 'queued' ORDER BY key LIMIT ?"
+DUE_IN_LINE: Final = """
+    SELECT wake_at, key, concurrency_key FROM instances
+    WHERE workflow = :workflow AND concurrency_key = :under AND wake_at IS NOT NULL AND aside = 1
+      AND (wake_at, key) > (:rank, :key)
+    ORDER BY wake_at, key LIMIT :size
+"""
+NEXT_QUEUED: Final = """
+    SELECT priority, key, concurrency_key FROM instances
+    WHERE workflow = :workflow AND status = 'queued' AND aside = 0 AND (priority, key) > (:rank, :key)
+    ORDER BY priority, key LIMIT :size
+"""
+QUEUED_IN_LINE: Final = """
+    SELECT priority, key, concurrency_key FROM instances
+    WHERE workflow = :workflow AND concurrency_key = :under AND status = 'queued' AND aside = 1
+      AND (priority, key) > (:rank, :key)
+    ORDER BY priority, key LIMIT :size
+"""
+HELD: Final = """
+    SELECT count(*) FROM (
+        SELECT 1 FROM instances
+        WHERE workflow = :workflow AND concurrency_key = :under AND owner IS NOT NULL LIMIT :most
+    )
+"""
+HELD_KEYS: Final = """
+    SELECT DISTINCT concurrency_key FROM instances
+    WHERE workflow = ? AND concurrency_key IS NOT NULL AND owner IS NOT NULL
+"""
+SET_ASIDE: Final = "UPDATE instances SET aside = 1 WHERE key IN (SELECT value FROM json_each(?))"
+NEXT_IN_LINE: Final = """
+    UPDATE instances SET aside = 0 WHERE key = coalesce(
+        (SELECT key FROM instances
+         WHERE workflow = :workflow AND concurrency_key = :under AND wake_at IS NOT NULL AND aside = 1
+         ORDER BY wake_at, key LIMIT 1),
+        (SELECT key FROM instances
+         WHERE workflow = :workflow AND concurrency_key = :under AND status = 'queued' AND aside = 1
+         ORDER BY priority, key LIMIT 1)
+    )
+"""
 CLAIM: Final = """
     UPDATE instances
     SET status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE 'running' END,
-        owner = :owner, epoch = epoch + 1, wake_at = NULL, awaits = NULL, modified_at = :now,
+        owner = :owner, epoch = epoch + 1, aside = 0, wake_at = NULL, awaits = NULL, modified_at = :now,
         started_at = coalesce(started_at, :now),
         failure = CASE status WHEN 'rollingBack' THEN failure END
     WHERE key IN (SELECT value FROM json_each(:keys))
     RETURNING key, epoch, workflow, id, version, created_at, params,
         coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
         EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key),
-        started_at, seed, status = 'waitingForPause', shown
+        started_at, seed, status = 'waitingForPause', shown, status, parent
 """
-BODIES: Final = "SELECT seq, body FROM records WHERE instance = ? AND seq > ? ORDER BY seq"
+BODIES: Final = """
+    SELECT seq, body FROM records
+    WHERE instance = ? AND seq > ? AND EXISTS (SELECT 1 FROM instances WHERE key = ?) ORDER BY seq
+"""
 EVENTS: Final = "SELECT number, type, payload, sent_at FROM inbox WHERE instance = ? ORDER BY number"
 LIVE: Final = """
     SELECT key, epoch, status, parent,
-        coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0)
+        coalesce((SELECT max(seq) FROM records WHERE records.instance = instances.key), 0),
+        EXISTS (SELECT 1 FROM inbox WHERE inbox.instance = instances.key)
     FROM instances WHERE key IN (SELECT value FROM json_each(?)) AND owner IS NOT NULL
 """
 APPEND: Final = "INSERT INTO records (position, instance, seq, tag, at, body) VALUES (?, ?, ?, ?, ?, ?)"
@@ -134,17 +107,20 @@ RECEIVED: Final = """
     WHERE number IN (SELECT value FROM json_each(?)) AND instance IN (SELECT value FROM json_each(?))
 """
 REST: Final = """
-    UPDATE instances SET status = ?, owner = NULL, wake_at = ?, awaits = ?, modified_at = ? WHERE key = ?
+    UPDATE instances
+    SET status = column1, owner = NULL, wake_at = column2, awaits = column3, modified_at = column4
+    FROM (VALUES (?, ?, ?, ?, ?)) AS given WHERE key = column5
 """
 AWAITED: Final = """
     SELECT EXISTS (SELECT 1 FROM inbox WHERE instance = ? AND type IN (SELECT value FROM json_each(?)))
 """
 END: Final = """
     UPDATE instances
-    SET status = :status, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = :at, ended_at = :at,
-        output = :output, failure = :failure, rollback = :rollback,
-        expires_at = :at + CASE :status WHEN 'complete' THEN success_retention_ms ELSE error_retention_ms END
-    WHERE key = :key
+    SET status = column1, owner = NULL, wake_at = NULL, awaits = NULL, modified_at = column2,
+        ended_at = column2, output = column3, failure = column4, rollback = column5,
+        expires_at = column2
+            + CASE column1 WHEN 'complete' THEN success_retention_ms ELSE error_retention_ms END
+    FROM (VALUES (?, ?, ?, ?, ?, ?)) AS given WHERE key = column6
 """
 HOLD: Final = """
     UPDATE instances
@@ -157,7 +133,11 @@ FORGET_EVENTS: Final = "DELETE FROM inbox WHERE instance = ?"
 RELEASE: Final = """
     UPDATE instances SET owner = NULL, wake_at = ? WHERE key = ? AND epoch = ? AND owner IS NOT NULL
 """
-RELEASE_ALL: Final = "UPDATE instances SET owner = NULL, wake_at = 0 WHERE owner IS NOT NULL"
+RELEASE_ALL: Final = """
+    UPDATE instances SET owner = NULL, wake_at = 0
+    WHERE workflow IN (SELECT DISTINCT workflow FROM tallies)
+      AND status IN ('running', 'waitingForPause', 'rollingBack') AND owner IS NOT NULL
+"""
 """Nothing else makes an instance due at 0: it says that whoever held it has died."""
 
 STATE: Final = "SELECT key, workflow, status, owner, awaits, parent FROM instances WHERE key = ?"
@@ -165,7 +145,7 @@ LAST_SEQ: Final = "SELECT coalesce(max(seq), 0) FROM records WHERE instance = ?"
 STEER: Final = "UPDATE instances SET status = ?, modified_at = ? WHERE key = ?"
 MOVE: Final = """
     UPDATE instances
-    SET status = :status, owner = NULL, epoch = epoch + 1, wake_at = :wake_at, awaits = NULL,
+    SET status = :status, owner = NULL, epoch = epoch + 1, aside = 0, wake_at = :wake_at, awaits = NULL,
         modified_at = :now, ended_at = CASE WHEN :ended THEN :now END,
         expires_at = CASE WHEN :ended THEN :now + error_retention_ms END,
         failure = CASE :status WHEN 'queued' THEN NULL ELSE failure END
@@ -177,8 +157,8 @@ LAST_MOVED: Final = """
 """
 RESTART: Final = """
     UPDATE instances
-    SET status = 'queued', version = :version, owner = NULL, epoch = epoch + 1, wake_at = NULL, awaits = NULL,
-        modified_at = :now, ended_at = NULL, expires_at = NULL, output = NULL, failure = NULL,
+    SET status = 'queued', version = :version, owner = NULL, epoch = epoch + 1, aside = 0, wake_at = NULL,
+        awaits = NULL, modified_at = :now, ended_at = NULL, expires_at = NULL, output = NULL, failure = NULL,
         rollback = NULL,
         started_at = CASE WHEN :anew THEN NULL ELSE started_at END,
         seed = CASE WHEN :anew THEN :seed ELSE seed END,
@@ -218,37 +198,64 @@ _INSTANCE: Final = """
     params, output, failure, rollback, shown,
     (SELECT json_group_array(tag) FROM
         (SELECT tag FROM tags WHERE tags.instance = instances.key ORDER BY tags.rowid)),
-    expires_at, parent, awaited, seed
+    expires_at, parent, awaited, seed, priority, concurrency_key
 """
 GET: Final = f"SELECT {_INSTANCE} FROM instances WHERE key = ?"
 FIND_ONE: Final = f"SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND id = ?"
-FIND_NEWEST: Final = f"""
-    SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND status = ? AND key < ? ORDER BY key DESC LIMIT ?
+KEYS_NEWEST: Final = """
+    SELECT key FROM instances WHERE workflow = ? AND status = ? AND key < ? ORDER BY key DESC LIMIT ?
 """
-FIND_OLDEST: Final = f"""
-    SELECT {_INSTANCE} FROM instances WHERE workflow = ? AND status = ? AND key > ? ORDER BY key LIMIT ?
+KEYS_OLDEST: Final = """
+    SELECT key FROM instances WHERE workflow = ? AND status = ? AND key > ? ORDER BY key LIMIT ?
 """
+COUNT_BETWEEN: Final = """
+    SELECT count(*) FROM instances
+    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?)) AND key >= ? AND key < ?
+"""
+BLOCKS_NEWEST: Final = """
+    SELECT block, sum(count) FROM tallies
+    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?)) AND block < ?
+    GROUP BY block ORDER BY block DESC
+"""
+BLOCKS_OLDEST: Final = """
+    SELECT block, sum(count) FROM tallies
+    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?)) AND block > ?
+    GROUP BY block ORDER BY block
+"""
+SHOWN: Final = f"SELECT {_INSTANCE} FROM instances WHERE key IN (SELECT value FROM json_each(?))"
 FIND_TAGGED_NEWEST: Final = f"""
     SELECT {_INSTANCE} FROM (SELECT instance AS tagged FROM tags WHERE workflow = ? AND tag = ?)
     CROSS JOIN instances ON key = tagged
-    WHERE tagged < ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged DESC LIMIT ?
+    WHERE tagged < ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged DESC LIMIT ? OFFSET ?
 """
 FIND_TAGGED_OLDEST: Final = f"""
     SELECT {_INSTANCE} FROM (SELECT instance AS tagged FROM tags WHERE workflow = ? AND tag = ?)
     CROSS JOIN instances ON key = tagged
-    WHERE tagged > ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged LIMIT ?
+    WHERE tagged > ? AND status IN (SELECT value FROM json_each(?)) ORDER BY tagged LIMIT ? OFFSET ?
 """
 EXPIRED: Final = "SELECT key FROM instances WHERE expires_at <= ? ORDER BY expires_at, key LIMIT ?"
-COUNTS: Final = "SELECT status, count(*) FROM instances WHERE workflow = ? GROUP BY status"
+COUNTS: Final = "SELECT status, sum(count) FROM tallies WHERE workflow = ? GROUP BY status"
 VERSIONS: Final = """
-    SELECT DISTINCT version FROM instances
-    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?))
+    SELECT DISTINCT version FROM tallies
+    WHERE workflow = ? AND status IN (SELECT value FROM json_each(?)) AND count > 0
 """
-DUE_AT: Final = "SELECT min(wake_at) FROM instances WHERE workflow = ? AND wake_at IS NOT NULL"
+DUE_AT: Final = """
+    SELECT min(wake_at) FROM instances WHERE workflow = ? AND wake_at IS NOT NULL AND aside = 0
+"""
 FORGET_PIECES: Final = "DELETE FROM cells WHERE space = ?"
 FORGET_PIECES_OF: Final = "DELETE FROM cells WHERE space = ? AND key >= ? AND key < ?"
 DELETE_INSTANCE: Final = "DELETE FROM instances WHERE key = ?"
 DELETE_RECORDS: Final = "DELETE FROM records WHERE instance = ?"
+DELETE_SOME_RECORDS: Final = """
+    DELETE FROM records WHERE position IN (SELECT position FROM records WHERE instance = ? LIMIT ?)
+"""
+DELETE_SOME_PIECES: Final = """
+    DELETE FROM cells WHERE rowid IN (SELECT rowid FROM cells WHERE space = ? LIMIT ?)
+"""
+LEAVE_REMAINS: Final = "INSERT INTO remains (instance) VALUES (?)"
+REMAINS: Final = "SELECT instance FROM remains LIMIT 1"
+FORGET_REMAINS: Final = "DELETE FROM remains WHERE instance = ?"
+FORGET_EMPTY_TALLIES: Final = "DELETE FROM tallies WHERE count = 0"
 
 _RECORD: Final = "r.position, r.instance, r.seq, r.tag, r.at, r.body, i.workflow, i.id"
 JOURNAL: Final = f"""
@@ -257,19 +264,16 @@ JOURNAL: Final = f"""
 """
 TAIL: Final = f"""
     SELECT {_RECORD} FROM records r LEFT JOIN instances i ON i.key = r.instance
-    WHERE r.position > :after
+    WHERE r.position > :after AND (r.instance IS NULL OR i.key IS NOT NULL)
       AND (:tags IS NULL OR r.tag IN (SELECT value FROM json_each(:tags)))
       AND (:workflow IS NULL OR i.workflow = :workflow OR r.instance IS NULL)
       AND (:id IS NULL OR i.id = :id OR r.instance IS NULL)
     ORDER BY r.position LIMIT :limit
 """
+NTH_NEWEST_LINE: Final = "SELECT at FROM records WHERE instance IS NULL ORDER BY at DESC LIMIT 1 OFFSET ?"
 TRIM: Final = """
     DELETE FROM records WHERE position IN (
-        SELECT position FROM records WHERE instance IS NULL AND at < coalesce(
-            (SELECT max(at, :before) FROM records WHERE instance IS NULL
-             ORDER BY at DESC LIMIT 1 OFFSET :keep),
-            :before
-        ) ORDER BY at LIMIT :limit
+        SELECT position FROM records WHERE instance IS NULL AND at < ? ORDER BY at LIMIT ?
     )
 """
 LAST_POSITION: Final = "SELECT coalesce(max(position), 0) FROM records"

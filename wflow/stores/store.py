@@ -7,186 +7,73 @@ the database becomes a StoreError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from wflow.engine.changes import Change, Row
-from wflow.engine.facts import Fact, Received
+from wflow.stores.kept import (
+    Absent,
+    Appended,
+    Batch,
+    Cell,
+    Claim,
+    Delivery,
+    Instance,
+    Moving,
+    New,
+    Past,
+    Pressure,
+    Record,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from wflow.engine.facts import Fact
 
-class New(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance to create; ``params`` is an encoded value, ``trigger`` what asked for it (api, binding).
-
-    ``seed`` is what its chance comes from. The retentions say for how many milliseconds it is kept once it is
-    over: complete, or else errored or terminated; None is for ever. ``parent`` is the key of the instance
-    that awaits its end as an event of type ``awaited``; with ``follows`` it is asked to cancel when the
-    parent ends first, or has ended already.
-    """
-
-    workflow: str
-    id: str
-    version: str
-    params: bytes
-    at: int
-    trigger: str = "api"
-    seed: bytes = b""
-    tags: Sequence[str] = ()
-    success_retention_ms: int | None = None
-    error_retention_ms: int | None = None
-    parent: int | None = None
-    awaited: str = ""
-    follows: bool = False
-
-
-class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as lists and `get` show it: ``failure`` is an encoded Failure, ``output`` a value.
-
-    ``rollback`` is an encoded RolledBack, ``shown`` the value of the last `Told`; ``expires_at`` is when it
-    is to be deleted, None while it is not over or when it is kept for ever. ``parent`` awaits its end as an
-    event of type ``awaited``. ``seed`` is what its chance comes from; only a history tells it.
-    """
-
-    key: int
-    workflow: str
-    id: str
-    version: str
-    status: str
-    created_at: int
-    modified_at: int
-    started_at: int | None
-    ended_at: int | None
-    wake_at: int | None
-    trigger: str
-    params: bytes
-    output: bytes | None
-    failure: bytes | None
-    rollback: bytes | None = None
-    shown: bytes | None = None
-    tags: tuple[str, ...] = ()
-    expires_at: int | None = None
-    parent: int | None = None
-    awaited: str | None = None
-    seed: bytes = b""
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A hold on an instance: whoever has it may append, until the epoch is over.
-
-    ``seq`` is the number of its last record (0: it has none), ``has_events`` says that events wait to be
-    received. ``started_at`` is when it was claimed first. ``pausing`` says that it is waitingForPause,
-    ``died`` that its last holder was never heard of again. ``shown`` is the value of the last `Told`.
-    """
-
-    key: int
-    epoch: int
-    workflow: str
-    id: str
-    version: str
-    created_at: int
-    params: bytes
-    seq: int
-    has_events: bool
-    started_at: int = 0
-    seed: bytes = b""
-    pausing: bool = False
-    died: bool = False
-    shown: bytes | None = None
-
-
-class Past(msgspec.Struct, frozen=True, kw_only=True):
-    """What an instance is played from: its records' bodies in order, and the events it has not received.
-
-    ``seq`` is the number of its last record.
-    """
-
-    seq: int
-    records: list[bytes]
-    events: list[Received]
-
-
-class Record(msgspec.Struct, frozen=True):
-    """One fact in the store's order of commits; ``workflow`` and ``id`` are None for a Worker's own line."""
-
-    position: int
-    instance: int | None
-    seq: int
-    tag: int
-    at: int
-    body: bytes
-    workflow: str | None = None
-    id: str | None = None
-
-
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts and changes of many instances, kept together: rows for the journal, changes that end claims."""
-
-    claims: Sequence[tuple[int, int]]
-    rows: Sequence[Row] = ()
-    changes: Sequence[Change] = ()
-    received: Sequence[int] = ()
-
-
-class Delivery(msgspec.Struct, frozen=True):
-    """An event that is kept for the instance ``key``; if it is ``claimed``, its holder should be told."""
-
-    event: Received
-    claimed: bool
-    key: int = 0
-    workflow: str = ""
-
-
-class Appended(msgspec.Struct, frozen=True):
-    """What became of a batch: the keys that were refused, and the events that it made for others.
-
-    An instance that ends tells its parent, and asks the children that follow it to cancel.
-    """
-
-    refused: list[int]
-    deliveries: list[Delivery]
-
-
-class Moving(msgspec.Struct, frozen=True):
-    """An instance that was moved, with the events that this made for others.
-
-    ``held`` says that its claim goes on, and that the holder should be told of the move.
-    """
-
-    instance: Instance
-    deliveries: list[Delivery]
-    held: bool = False
-
-
-class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """A value under a key in a named space; ``meta`` is the writer's own, ``expires_at`` None is never."""
-
-    space: str
-    key: str
-    value: bytes
-    meta: bytes = b""
-    expires_at: int | None = None
-
-
-class Absent(msgspec.Struct, frozen=True, kw_only=True):
-    """The wish that a key be gone from a space."""
-
-    space: str
-    key: str
+__all__ = [
+    "Absent",
+    "Appended",
+    "Batch",
+    "Cell",
+    "Claim",
+    "Delivery",
+    "Instance",
+    "Moving",
+    "New",
+    "Past",
+    "Pressure",
+    "Record",
+    "Store",
+]
 
 
 class Store(Protocol):
     """Durable state. Positions are of the store's one order of commits; keys and seqs never change."""
 
+    @property
+    def pressure(self) -> Pressure:
+        """Tell how far the disk is behind; beyond the limit `create` raises TooMany, and appends queue."""
+        ...
+
     async def create(self, new: Sequence[New]) -> list[int | None]:
         """Create instances, queued; None in the place of one whose id its workflow has already."""
         ...
 
-    async def claim(self, wanted: Mapping[str, int], *, owner: str, now: int) -> list[Claim]:
-        """Claim at most so many instances of each workflow: due ones, then queued ones, oldest first."""
+    async def claim(
+        self,
+        wanted: Mapping[str, int],
+        *,
+        owner: str,
+        now: int,
+        new: Mapping[str, int] | None = None,
+        per_key: Mapping[str, int] | None = None,
+    ) -> list[Claim]:
+        """Claim at most so many instances of each workflow: due ones, then queued ones, oldest first.
+
+        Queued ones go by priority (1 first) before age; of a workflow in ``new`` at most so many of them are
+        claimed. Of a workflow in ``per_key`` at most so many with one concurrency key are claimed at once,
+        whoever claimed them: one that finds its key full waits, in the same order, until one of its key ends
+        its claim, and costs nothing meanwhile. Who got fewer than wanted had no more that may run.
+        """
         ...
 
     async def load(self, after: Mapping[int, int]) -> dict[int, Past]:
@@ -286,8 +173,12 @@ class Store(Protocol):
         after: int | None = None,
         newest_first: bool = True,
         limit: int = 100,
+        skip: int = 0,
     ) -> list[Instance]:
-        """List instances by key, from beyond the key ``after``."""
+        """List instances by key, from beyond the key ``after``, without the first ``skip`` of those.
+
+        However far it is, only with a ``tag`` the way there is read.
+        """
         ...
 
     async def counts(self, workflow: str) -> dict[str, int]:
@@ -299,7 +190,10 @@ class Store(Protocol):
         ...
 
     async def due_at(self, workflows: Sequence[str]) -> int | None:
-        """Say when the next resting instance of these workflows is due; None when none rests."""
+        """Say when the next resting instance of these workflows is due; None when none rests.
+
+        One that is due already, and waits for others of its concurrency key, may be passed over.
+        """
         ...
 
     async def delete(self, keys: Sequence[int], *, now: int) -> list[Delivery]:

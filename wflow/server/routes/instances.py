@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 BATCH_BYTES: Final = 16 * names.MIB
 """The body of a batch."""
 
-_KEYS: Final = frozenset({"id", "instance_id", "params", "instance_retention", "location_hint", "tags"})
+_KEYS: Final = frozenset(
+    {"id", "instance_id", "params", "instance_retention", "location_hint", "priority", "tags"}
+)
 _RETENTION: Final = ("success_retention", "error_retention")
 
 
@@ -117,15 +119,17 @@ def _wanted(body: object, where: str = "") -> Wanted:
     try:
         given = bodies.fields(body, _KEYS)
         id_ = given.get("instance_id", given.get("id"))
-        success_ms, error_ms = wanted.retention(
-            given.get("instance_retention", {}), "instance_retention", _RETENTION
-        )
+        success_ms = error_ms = None
+        if "instance_retention" in given:
+            kept = given["instance_retention"]
+            success_ms, error_ms = wanted.retention(kept, "instance_retention", _RETENTION)
         return Wanted(
             id=None if id_ is None else names.instance_id(id_),
             params=values.encode(given.get("params", {})),
-            tags=wanted.tags(given.get("tags", ())),
+            tags=wanted.tags(given["tags"]) if "tags" in given else (),
             success_retention_ms=success_ms,
             error_retention_ms=error_ms,
+            priority=wanted.priority(given.get("priority", wanted.PRIORITY)),
         )
     except InvalidInput as wrong:
         raise InvalidInput(f"{where} {wrong.message}".strip()) from None
