@@ -20,7 +20,7 @@ def test_what_is_not_durable_holds_back_all_that_comes_after_it():
     assert unheard.next(2) is None
     assert [unheard.next(4) for _ in range(3)] == [A, FIRST, None]
     assert [unheard.next(9) for _ in range(3)] == [UNDO, B, None]
-    assert not unheard
+    assert not unheard.facts
 
 
 def test_what_is_of_the_journal_is_replayed_and_durable():
@@ -30,7 +30,7 @@ def test_what_is_of_the_journal_is_replayed_and_durable():
     unheard.add(B, 3)
     told = [(unheard.recorded, unheard.next(0)) for _ in range(3)]
     assert told == [(2, A), (1, FIRST), (0, None)]
-    assert unheard
+    assert unheard.facts
 
 
 def test_the_code_is_asked_from_when_a_request_comes_until_it_hears_of_it():
@@ -52,7 +52,7 @@ def test_of_requests_of_a_type_only_the_first_is_heard():
     unheard.ask(SECOND, 5)
     assert [unheard.next(9), unheard.next(9)] == [FIRST, None]
     unheard.ask(SECOND, 6)
-    assert (unheard.asked, unheard.recorded, bool(unheard)) == (0, 0, False)
+    assert (unheard.asked, unheard.recorded, bool(unheard.facts)) == (0, 0, False)
 
 
 def test_the_outcome_of_a_step_that_was_given_up_is_passed_over_once():

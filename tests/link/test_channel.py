@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 
 from wflow.errors import LinkError
 from wflow.link import channel, frames
@@ -130,6 +131,20 @@ def framed(*messages: Any) -> bytes:
 
 
 # -- there and back ---------------------------------------------------------------------------------------
+
+
+async def test_what_is_sent_now_leaves_at_once_behind_what_waits(loop):
+    pair = Pair()
+    pair.runtime.channel.send(Hello(frames.PROTOCOL, 1))
+    pair.runtime.channel.send_now(Hello(frames.PROTOCOL, 2))
+    await pair.connect()
+    await pair.runner.until(heard=2)
+    pair.runtime.channel.send(Hello(frames.PROTOCOL, 3))
+    pair.runtime.channel.send_now(Hello(frames.PROTOCOL, 4))
+    pair.runtime.channel.send(Hello(frames.PROTOCOL, 5))
+    await pair.runner.until(heard=5)
+    assert [[one.pid for one in frame] for frame in pair.runner.frames] == [[1, 2], [3, 4], [5]]
+    await pair.close()
 
 
 async def test_messages_arrive_in_both_directions(loop):
@@ -483,3 +498,82 @@ async def test_a_peer_hears_of_the_death_of_its_runner(loop):
     await runner.until(heard=1)
     runner.channel.close()
     assert await asyncio.to_thread(process.wait, 20) == 3
+
+
+# -- an end that does not listen for a while ---------------------------------------------------------------
+
+
+async def test_what_is_said_to_an_end_that_does_not_listen_is_heard_later_and_all_of_it(loop: asyncio.Runner):
+    ends = await wire()
+    await ends.send(framed(Hello(1, 1)))
+    await ends.runner.until(heard=1)
+    ends.runner.channel.pause()
+    ends.runner.channel.pause()
+    await ends.send(framed(Hello(2, 2)) + framed(Hello(3, 3)))
+    ends.runner.channel.resume()
+    await settle()
+    assert ends.runner.heard == [Hello(1, 1)]
+    ends.runner.channel.send(Acked(7, []))
+    assert (await ends.frame())[0][1] == 7
+    ends.runner.channel.resume()
+    await ends.runner.until(heard=3)
+    assert ends.runner.heard == [Hello(1, 1), Hello(2, 2), Hello(3, 3)]
+    await ends.close()
+
+
+async def test_a_channel_may_end_while_nobody_listens(loop: asyncio.Runner):
+    ends = await wire()
+    ends.runner.channel.pause()
+    await ends.close()
+    ends.runner.channel.resume()
+    ends.runner.channel.pause()
+
+
+# -- an end that does not read -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_who_is_told_more_than_it_reads_makes_the_link_full_until_it_has_read(factory, monkeypatch):
+    monkeypatch.setattr(channel, "UNREAD_BYTES", 1_000_000)
+    told: list[bool] = []
+
+    async def story() -> None:
+        wire = Wire()
+        end: Channel[Any] = Channel(frames.ToRunner, print, print, on_full=lambda: told.append(end.full))
+        await connect(end, wire._ours)
+        for _ in range(5):
+            end.send(Reply(1, bytes(100_000)))
+            end.flush()
+        assert not told
+        while not told:
+            end.send(Reply(1, bytes(100_000)))
+            end.flush()
+        end.send(Reply(1, bytes(100_000)))  # who says it all the same is heard all the same
+        end.flush()
+        left = 0
+        while len(told) < 2:
+            left += len(await wire.receive(100_000))
+        assert left > 500_000
+        end.close()
+        wire.peer.close()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(story())
+    assert told == [True, False]
+
+
+def test_a_link_that_is_over_is_not_full(monkeypatch):
+    monkeypatch.setattr(channel, "UNREAD_BYTES", 1_000_000)
+
+    async def story() -> None:
+        wire = Wire()
+        await wire.connect()
+        end = wire.runner.channel
+        end.send(Reply(1, bytes(5_000_000)))
+        end.flush()
+        full = [end.full]
+        wire.peer.close()
+        await wire.runner.until(closed=1)
+        assert [*full, end.full] == [True, False]
+
+    asyncio.run(story())

@@ -157,7 +157,7 @@ class Stage:
     @property
     def running(self) -> Collection[str]:
         """The keys of the steps that are being called, or are about to be."""
-        return self.turn.steps.running.attempts.keys()
+        return () if self.turn.state is State.OVER else self.turn.steps.running.attempts.keys()
 
     def drain(self) -> None:
         """Replace the runtime: nothing new begins, and the instance comes back."""

@@ -37,7 +37,7 @@ def outcome_of(function, *arguments, timeout_ms=5_000, script=None, **more):
                 timeout_ms=timeout_ms,
                 step=Do("step"),
                 last=True,
-                done=lambda outcome, _: heard.append(outcome),
+                done=lambda _key, outcome, _delay: heard.append(outcome),
             )
             if script is not None:
                 await script(running)

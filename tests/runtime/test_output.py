@@ -162,3 +162,22 @@ def test_it_is_a_text_stream_that_libraries_can_ask():
         sys.stdout.writelines(["a\n", "b\n"])
 
     assert [line.text for line in printed_by(code)] == ["a", "b"]
+
+
+def test_lines_are_held_back_as_long_as_nobody_reads_them_and_no_more_than_so_many():
+    async def perform():
+        sent: list[Printed] = []
+        output = Output(asyncio.get_running_loop(), sent.append)
+        output.hold(held=True)
+        for number in range(HELD + 5):
+            output.say("info", f"line {number}")
+        await asyncio.sleep(0.01)
+        assert not sent
+        output.hold(held=False)
+        output.say("info", "after")
+        await asyncio.sleep(0.01)
+        return [line.text for line in sent]
+
+    *lines, lost, after = asyncio.run(perform())
+    assert lines == [f"line {number}" for number in range(HELD)]
+    assert (lost, after) == ("5 lines were left out: too many at once", "after")

@@ -23,7 +23,7 @@ from wflow.engine.outcome import Ok
 from wflow.errors import InstanceExists
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
-from wflow.runtime import process
+from wflow.runtime import process, residency, starting
 from wflow.runtime.authoring import WorkflowEntrypoint
 from wflow.runtime.clock import now
 from wflow.runtime.failures import failure_of
@@ -203,6 +203,26 @@ def test_what_is_printed_is_sent_with_its_place_and_stdout_stays_clean(with_proc
         assert await runtime.gone() == (0, "", "")
 
     with_process(story, code, "Flow")
+
+
+def test_a_runtime_that_comes_up_loads_nothing_that_only_a_runner_needs():
+    code = "import sys, wflow.runtime.process, uvloop; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert not loaded & {
+        "sqlite3",
+        "typer",
+        "httpx",
+        "starlette",
+        "uvicorn",
+        "watchfiles",
+        "tomlkit",
+        "pathspec",
+    }
+    rooms = {name.split(".")[1] for name in loaded if name.startswith("wflow.")}
+    assert rooms <= {"bindings", "bundle", "catalogue", "engine", "errors", "link", "runtime", "wire"}
 
 
 def test_code_that_does_not_import_is_told(with_process):
@@ -660,7 +680,7 @@ def is_alive(pid):
 
 def test_what_rests_for_a_while_leaves_memory_and_nothing_else_stays_there(tmp_path, monkeypatch):
     """In this process, to look inside."""
-    monkeypatch.setattr(process, "GRACE_S", 0.02)
+    monkeypatch.setattr(residency, "GRACE_S", 0.02)
     code = Code(workflows={"flow": Naps})
 
     async def perform():
@@ -687,7 +707,8 @@ def test_what_rests_for_a_while_leaves_memory_and_nothing_else_stays_there(tmp_p
         await asyncio.sleep(0.06)
         left = (
             runtime._turns,
-            runtime._resting,
+            runtime.residency.resting,
+            runtime.residency.size,
             runtime._young,
             runtime._old,
             runtime._calls,
@@ -706,3 +727,54 @@ class Naps(WorkflowEntrypoint):
         await ctx.do("step", asyncio.sleep, 0)
         if event.payload["nap"]:
             await ctx.sleep("nap", "1 hour")
+
+
+def test_instances_that_have_not_begun_yet_hear_what_is_said_to_them(tmp_path):
+    """Some wait, since so many come at once: they are dropped, handed back, paused, or get events."""
+    total = starting.BRISK + 40
+    dropped, back, paused, told = (starting.BRISK + n for n in (10, 11, 12, 13))
+    begun.clear()
+
+    async def perform():
+        runtime = process.Runtime()
+        runtime._code, runtime._limits = Code(workflows={"flow": Listens}), {"flow": 10}
+        ours, theirs = socket.socketpair()
+        runner = Process(tmp_path, None, ours)
+        for sock in (ours, theirs):
+            sock.setblocking(False)
+        await connect(runner.channel, ours)
+        serving = asyncio.create_task(runtime.serve(theirs))
+        for instance in range(total):
+            runner.play(instance=instance)
+        event = Received(1, "go", values.encode("told"), now(), 0)
+        runner.channel.send(frames.Drop([dropped]))
+        runner.channel.send(frames.HandBack([back]))
+        runner.channel.send(frames.Steer(paused, pausing=True))
+        runner.channel.send(frames.Deliver(told, event))
+        over: dict[int, object] = {}
+        while len(over) < total - 2:
+            commit = await runner.expect(frames.Commit)
+            runner.channel.send(frames.Acked(commit.batch, []))
+            over |= {change.instance: change for change in commit.changes}
+        assert (await runner.expect(frames.Released)).instances == [back]
+        assert not {dropped, back} & over.keys()
+        assert {f"order-{dropped}", f"order-{back}"}.isdisjoint(begun)
+        ended = over[told]
+        assert isinstance(ended, Ended)
+        assert ended.output == values.encode("told")
+        assert all(isinstance(one, Rested) for key, one in over.items() if key != told)
+        runner.channel.close()
+        await serving
+        runtime.close()
+        runtime.threads.shutdown()
+
+    asyncio.run(perform())
+
+
+begun: list[str] = []
+
+
+class Listens(WorkflowEntrypoint):
+    async def run(self, event, ctx):
+        begun.append(event.instance_id)
+        return (await ctx.wait_for_event("go", "go")).payload

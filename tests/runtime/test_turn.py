@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import wflow
 from tests.runtime.stage import Stage, current_task, number, play, steps_of
 from wflow.engine import facts, status
 from wflow.engine.changes import Ended, Rested
@@ -356,15 +357,18 @@ def test_a_coroutine_of_a_step_that_is_never_awaited_never_runs():
 
 
 def test_a_timer_that_was_cancelled_leaves_no_trace():
+    parked = []
+
     async def run(event, ctx):
         for _ in range(200):
             async with asyncio.timeout(3600):
                 await ctx.do("step", number, 1)
+        parked.append(len(ctx._code._steps.parked))
 
     played = play(run)
     assert set(played.told) == {"Settled"}
     assert len(played.told) == 200
-    assert len(played.stage.turn.steps.parked) == 0
+    assert parked == [0]
 
 
 # -- what a turn keeps on disk -----------------------------------------------------------------------------
@@ -1140,6 +1144,78 @@ def test_ten_thousand_steps_keep_nothing_in_memory_and_cost_the_same_at_the_end_
     assert calls[1] <= calls[0] * 1.02
 
 
+def side_by_side(count):
+    async def run(event, ctx):
+        return len(await asyncio.gather(*(ctx.do("step", number, n) for n in range(count))))
+
+    return run
+
+
+def lines_run(run, **options):
+    """Count the lines of wflow that are run while a workflow is played to its end."""
+    lines = 0
+
+    def trace(frame, what, given):
+        nonlocal lines
+        if what == "line":
+            lines += 1
+        return trace if frame.f_code.co_filename.startswith(wflow.__path__[0]) else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        played = play(run, **options)
+    finally:
+        sys.settrace(before)
+    assert played.status == "complete"
+    return lines
+
+
+@pytest.mark.resident("whoever is let go after each step plays all that came before it again")
+@pytest.mark.parametrize("shape", [steps_of, side_by_side])
+def test_the_work_of_many_steps_is_so_many_times_the_work_of_one(shape):
+    few, many = (lines_run(shape(count)) for count in (100, 400))
+    assert many < 4.2 * few
+
+
+@pytest.mark.resident("it replays by itself")
+@pytest.mark.parametrize("shape", [steps_of, side_by_side])
+def test_the_work_of_a_replay_is_so_many_times_the_work_of_replaying_one_step(shape):
+    few, many = (
+        lines_run(shape(count), journal=play(shape(count)).stage.journal[:-1]) for count in (100, 400)
+    )
+    assert many < 4.2 * few
+
+
+@pytest.mark.resident("it counts what a step costs while its instance stays in memory")
+def test_a_step_takes_few_calls():
+    def calls_of(count):
+        calls = 0
+
+        def profile(frame, what, given):
+            nonlocal calls
+            calls += what == "call" and frame.f_code.co_filename.startswith(wflow.__path__[0])
+
+        sys.setprofile(profile)
+        try:
+            play(plainly(count))
+        finally:
+            sys.setprofile(None)
+        return calls
+
+    def plainly(count):
+        async def run(event, ctx):
+            for _ in range(count):
+                await ctx.do("step", nothing)
+
+        return run
+
+    async def nothing():
+        return None
+
+    assert calls_of(60) - calls_of(10) <= 50 * 70
+
+
 @pytest.mark.resident("so many are played once")
 def test_a_workflow_may_have_twenty_five_thousand_steps_if_its_config_says_so():
     async def run(event, ctx):
@@ -1181,7 +1257,7 @@ def test_the_journal_is_not_kept_in_memory_once_it_is_folded():
 def held(code):
     """Count what the tables of a turn hold, however deep."""
     containers = (dict, list, set, tuple, deque)
-    seen, left, count = set(), [vars(code.machine), vars(code._steps), code._futures, code._bells], 0
+    seen, left, count = set(), [code.machine, code._steps, code._bells], 0
     while left:
         one = left.pop()
         if id(one) not in seen:

@@ -150,10 +150,10 @@ def decode(raw: bytes) -> Fact:
 
 def tag(fact: Fact) -> int:
     """Say which fact it is as the number that the journal's column ``tag`` keeps."""
-    return _TAGS[type(fact)]
+    return TAGS[type(fact)]
 
 
-_TAGS: Final = {
+TAGS: Final = {
     Opened: OPENED,
     Tried: TRIED,
     Failed: FAILED,
@@ -162,6 +162,7 @@ _TAGS: Final = {
     Moved: MOVED,
     Logged: LOGGED,
 }
+"""What `tag` tells, by type; for who writes many."""
 
 
 def _scrubbed(plain: object) -> object:

@@ -18,24 +18,24 @@ from wflow.engine.seen import Asked, News, Seen, Undo
 if TYPE_CHECKING:
     from wflow.engine.folded import Folded
     from wflow.engine.past import Past
-    from wflow.engine.steps import Step
     from wflow.errors import NonDeterminismError
 
 
 class Hearing:
-    """See the module; ``steps`` are the machine's open ones, ``folded`` is what the journal says."""
+    """See the module; ``folded`` is what the journal says."""
 
-    def __init__(self, folded: Folded, steps: dict[str, Step]) -> None:
+    __slots__ = ("_aside", "_events", "_let_off", "_pasts", "_recorded", "_through", "_unheard", "wanted")
+
+    def __init__(self, folded: Folded) -> None:
         """Begin before the journal's first outcome."""
         self._unheard = folded.unheard
         self._events = folded.events
         self._pasts = folded.pasts
-        self._steps = steps
         self._through = folded.through
         self._recorded = list(self._pasts)
         self._let_off = False
         self._aside: dict[str, Settled] = {}
-        self._wanted: deque[Settled] = deque()
+        self.wanted: deque[Settled] | None = None
 
     @property
     def behind(self) -> bool:
@@ -44,48 +44,46 @@ class Hearing:
             return True
         return any(not past.accepted for past in self._left())
 
-    @property
-    def awaiting(self) -> bool:
-        """Whether there is a fact, durable or not, that the code is to hear of."""
-        return bool(self._unheard or self._wanted)
-
     def want(self, key: str) -> None:
         """Hear that the code asks for a step that may come late: what was set aside of it comes next."""
         settled = self._aside.pop(key, None)
         if settled is not None:
-            self._wanted.append(settled)
+            self.wanted = self.wanted or deque()
+            self.wanted.append(settled)
 
     def close(self, key: str) -> None:
         """Pass over the outcome of a step: the code gave it up."""
-        for settled in self._wanted:
+        for settled in self.wanted or ():
             if settled.key == key:
-                self._wanted.remove(settled)
+                assert self.wanted is not None
+                self.wanted.remove(settled)
                 return
         self._unheard.close(key)
 
     def next(self, durable: int) -> News | None:
         """Give what the code is to hear of next, if its record is durable; see `Machine.next`."""
-        if self._wanted:
-            return self._seen(self._wanted.popleft())
-        while (fact := self._unheard.next(durable)) is not None:
+        if self.wanted:
+            return self._seen(self.wanted.popleft())
+        unheard = self._unheard
+        while unheard.facts and (fact := unheard.next(durable)) is not None:
             if not isinstance(fact, Settled):
                 self._let_off = True  # the code may be left, or leave, before it asks for what comes late
                 if isinstance(fact, Received):
                     return Asked(fact.type, fact.at)
                 return Undo(fact.at, fact.failure)
             past = self._pasts[fact.key]
-            if past.asked:
+            if past.step is not None:
                 return self._seen(fact)
             if not self._may_wait(past):
                 raise self._parted(past, open_=False)
             self._aside[fact.key] = fact
-        if self._recorded and not self._unheard.recorded:
+        if self._recorded and not unheard.recorded:
             self._expect_all_asked()
         return None
 
     def _seen(self, settled: Settled) -> Seen:
         key = settled.key
-        del self._pasts[key], self._steps[key]
+        del self._pasts[key]
         event = None if settled.event is None else self._events.seen(settled.event)
         return Seen(key, settled.outcome, settled.at, event)
 

@@ -2,8 +2,7 @@
 
 Facts in, decisions out. The machine knows no clock, no store and no coroutine: time is an argument, facts to
 append are taken from it, and outcomes are handed out one by one in journal order, each only after the caller
-says that it is durable. A live run and a replay go through the same calls; a replay merely finds the facts
-there already.
+says that it is durable. In a live run and a replay the calls are the same; a replay finds the facts there.
 
 The caller's part::
 
@@ -22,6 +21,7 @@ race among steps, timers and events has the same winner for ever.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -72,27 +72,26 @@ class Machine:
         self._died = died
         self._restarts = folded.restarts
         self._standstill = folded.standstill
-        self._bytes_left = state_bytes - folded.value_bytes
+        self.room = state_bytes - folded.value_bytes
+        """How many bytes of results the instance may still keep."""
         self._visits = Visits(step_limit)
         self._pasts = folded.pasts
-        self._steps: dict[str, Step] = {}
         self._undecided: dict[str, None] = {}
         self._patches = folded.patches
-        self._patched_at = self._durable = 0
-        self._unheard = folded.unheard
+        self._patched_at = 0
+        self.unsure = False
+        """Whether the code goes a way that another replay might not: that it is new there is not on disk."""
+        self.unheard = folded.unheard
         self._events = folded.events
-        self._hearing = Hearing(folded, self._steps)
-        self._waits = Waits(self._events, self._pasts, self._steps)
-        self._facts: list[Fact] = []
+        self._hearing = Hearing(folded)
+        self._waits = Waits(self._events, self._pasts)
+        self.made: list[Fact] = []
+        """The facts that nobody has taken yet."""
         self._unplaced = False
-        self._seq = seq
+        self.seq = seq
+        """The number of the last fact, whether taken or not."""
         self._logs_recorded = folded.logs
         self._logs_seen = 0
-
-    @property
-    def seq(self) -> int:
-        """The number of the last fact, whether taken or not."""
-        return self._seq + len(self._facts)
 
     @property
     def order(self) -> int:
@@ -102,30 +101,20 @@ class Machine:
     @property
     def replaying(self) -> bool:
         """Whether the journal it was made of still holds an outcome that the code has not seen."""
-        return self._unheard.recorded > 0
-
-    @property
-    def room(self) -> int:
-        """How many bytes of results the instance may still keep."""
-        return self._bytes_left
+        return self.unheard.recorded > 0
 
     @property
     def awaiting(self) -> bool:
         """Whether there is a fact, durable or not, that the code is to hear of."""
-        return self._hearing.awaiting
-
-    @property
-    def unsure(self) -> bool:
-        """Whether the code goes a way that another replay might not: that it is new there is not on disk."""
-        return self._patched_at > self._durable
+        return bool(self.unheard.facts or self._hearing.wanted)
 
     @property
     def asked(self) -> bool:
         """Whether a request has come in that the code is yet to hear of; until then nothing should begin."""
-        return self._unheard.asked > 0
+        return self.unheard.asked > 0
 
-    def open(
-        self, step: Step, now: int, digest: bytes = b"", *, site: str = "", formerly: str | None = None
+    def open(  # noqa: PLR0917 - a call by keyword takes twice as long, and every step is opened
+        self, step: Step, now: int, digest: bytes = b"", site: str = "", formerly: str | None = None
     ) -> str:
         """Note that the code asks for ``step`` at a ``site`` of its own and give the key, ``name-n``.
 
@@ -136,23 +125,23 @@ class Machine:
         if formerly is not None and self.upcoming(step.name, formerly) != self.upcoming(step.name):
             known: Any = step
             step, formerly = replace(known, name=formerly), None
-        key = self._visits.add(step)
+        visits = self._visits
+        key = visits.add(step)
         past = self._pasts.get(key)
         if past is None:
-            past = self._pasts[key] = Past(key, step.kind, now, digest)
-            past.generation = self._restarts
+            past = self._pasts[key] = Past(
+                key, step.kind, now, digest, self._restarts, visits.order, site, step
+            )
         else:
             past.compare(step.kind, digest, site)
             if past.told:
                 step = step.recorded(past.detail)
             if past.late:
                 self._hearing.want(key)
-        past.order, past.site = self._visits.order, site
-        past.asked = True
-        self._steps[key] = step
-        if formerly is not None and not past.settled:
-            self._tell_opened(past)  # lest a later step of the old name is taken for this one
-        if not past.settled:
+            past.order, past.site, past.step = visits.order, site, step
+        if past.outcome is None:
+            if formerly is not None:
+                self._tell_opened(past)  # lest a later step of the old name is taken for this one
             self._undecided[key] = None
             if step.awaits is not None:
                 self._waits.add(step.awaits, key)
@@ -168,13 +157,13 @@ class Machine:
         past = self._pasts.pop(key, None)
         if past is None:
             return
-        step = self._steps.pop(key)
+        step = past.step
         if past.settled:
             self._hearing.close(key)
             if past.event is not None:
                 self._events.give_back(past.event.event)
                 self._undecided |= dict.fromkeys(self._waits.awaiting(past.event.type))
-        elif step.awaits is not None:
+        elif step is not None and step.awaits is not None:
             self._waits.remove(step.awaits, key)
 
     def log(self, line: Logged) -> bool:
@@ -192,17 +181,25 @@ class Machine:
         Ask only when nothing is left to replay: an attempt must not begin before the journal is known to fit
         the code. Once the steps are to be undone, rollbacks are all that is still decided.
         """
+        if not self._undecided:
+            return []
         keys, self._undecided = self._undecided, {}
-        found = [key for key in keys if (past := self._pasts.get(key)) and past.outcome is None]
-        if self.rolling_back:
-            return [key for key in found if self._pasts[key].kind == Rollback.kind]
+        found = []
+        for key in keys:
+            past = self._pasts.get(key)
+            if past is None or past.outcome is not None:
+                continue
+            if past.kind == Rollback.kind or not self.rolling_back:
+                found.append(key)
         return found
 
     def decide(self, key: str, now: int) -> Decision:
         """Ask the step what happens next; a step that answers Settle is settled by that, once."""
-        past, step = self._pasts[key], self._steps[key]
+        past = self._pasts[key]
         if past.outcome is not None:
             return Settle(past.outcome)
+        step = past.step
+        assert step is not None, "the code has not asked for it"
         if past.interrupted:
             self._cut_off(past, step, now)
         if step.awaits is not None:
@@ -212,12 +209,16 @@ class Machine:
             self._settle(past, decision.outcome, now)
         return decision
 
-    def begin(self, key: str, attempt: int, now: int) -> None:
-        """Note that an attempt begins; it becomes a fact only when it lasts (`announce`) or fails."""
+    def begin(self, key: str, attempt: int, now: int) -> Past:
+        """Note that an attempt begins, and give all that is known of its step.
+
+        It becomes a fact only when it lasts (`announce`) or fails.
+        """
         past = self._pasts[key]
         past.attempt = attempt
         past.began_at = now
         past.interrupted = False
+        return past
 
     def report(self, key: str, outcome: Outcome, now: int, delay_ms: int | None = None) -> Outcome:
         """Note how the attempt that began last has ended, and give what is noted.
@@ -230,7 +231,7 @@ class Machine:
         if past is None or past.outcome is not None:
             return outcome
         if isinstance(outcome, Ok):
-            if outcome.size <= self._bytes_left:
+            if len(outcome.value) + outcome.beside <= self.room:
                 self._settle(past, outcome, now)
                 return outcome
             outcome = Err(FULL)
@@ -246,10 +247,10 @@ class Machine:
         awaited = bool(self._waits.awaiting(event.type))
         if not (self._events.note(event.event) if request else self._events.admit(event, awaited=awaited)):
             return False
-        self._append(event)
+        seq = self._append(event)
         if request:
             self._unplaced = True
-            self._unheard.ask(event, self.seq)
+            self.unheard.ask(event, seq)
         return True
 
     def roll_back(self, failure: Failure | None, now: int) -> None:
@@ -257,8 +258,7 @@ class Machine:
         if not self.rolling_back:
             self.rolling_back = True
             moved = Moved(status.ROLLING_BACK, now, failure=failure)
-            self._append(moved)
-            self._unheard.add(moved, self.seq)
+            self.unheard.add(moved, self._append(moved))
 
     def upcoming(self, name: str, formerly: str | None = None) -> str:
         """Give the key that the next step of a name will have, which may be the one it had formerly."""
@@ -282,23 +282,19 @@ class Machine:
                 raise TooMany(f"an instance takes in {names.PATCHES} changes (ctx.patched) at the most")
             known = self._patches[key] = not self._hearing.behind
             if known:
-                self._append(Settled(key, PATCH, now, Ok(), order=self.order))
-                self._patched_at = self.seq
+                self._patched_at = self._append(Settled(key, PATCH, now, Ok(), order=self.order))
+                self.unsure = True
         return known
 
     def step(self, key: str) -> Step:
         """Give a step that is open, with the settings that hold for it."""
-        return self._steps[key]
+        step = self._pasts[key].step
+        assert step is not None, "the code has not asked for it"
+        return step
 
-    def last(self, key: str) -> bool:
-        """Tell whether the attempt that goes on is the last one that the policy allows."""
-        past, step = self._pasts[key], self._steps[key]
-        spent = past.failures + (past.deaths if step.at_most_once else 0)
-        return isinstance(step, (Do, Rollback)) and spent >= step.retry.limit
-
-    def generation(self, key: str) -> int:
-        """Tell how often the instance had been restarted when a step that is open was opened."""
-        return self._pasts[key].generation
+    def asked_for(self) -> list[Past]:
+        """List the steps that the code waits for, in the order in which it asked for them."""
+        return sorted((past for past in self._pasts.values() if past.asked), key=attrgetter("order"))
 
     def outcome(self, key: str) -> Outcome | None:
         """Tell how a step that the code has not heard of ended; None when it has not."""
@@ -311,12 +307,8 @@ class Machine:
         return past is not None and past.attempt > 0
 
     def unfinished(self) -> list[str]:
-        """Name the `do` steps without an outcome, in the order in which the code asked for them.
-
-        Polls are not among them: like sleeps and waits they wait for something.
-        """
-        steps, pasts = self._steps, self._pasts
-        return [key for key, step in steps.items() if step.kind == Do.kind and not pasts[key].settled]
+        """Name the `do` steps without an outcome, in the order of asking; polls wait for something."""
+        return [past.key for past in self.asked_for() if past.kind == Do.kind and not past.settled]
 
     def announce(self, keys: Iterable[str]) -> None:
         """Make facts of beginnings that have lasted: for each key, what the journal does not tell yet."""
@@ -339,8 +331,7 @@ class Machine:
 
     def take(self) -> list[Fact]:
         """Hand over the facts made since the last call; the last of them is number `seq`."""
-        facts, self._facts = self._facts, []
-        self._seq += len(facts)
+        facts, self.made = self.made, []
         if self._unplaced:
             self._unplaced = False
             return [placed(fact, self.order) for fact in facts]
@@ -348,7 +339,8 @@ class Machine:
 
     def discard(self) -> None:
         """Take nothing of what was made since the last `take`: the code that made it is not to be trusted."""
-        self._facts = []
+        self.seq -= len(self.made)
+        self.made = []
 
     def next(self, durable: int) -> News | None:
         """Give what the code is to hear of next, in journal order, if its record is durable.
@@ -356,14 +348,17 @@ class Machine:
         Call it only when the code is quiet. Raises NonDeterminismError when the journal's next outcome is of
         a step that the code has not asked for, or when a recorded step is not asked for by the journal's end.
         """
-        self._durable = durable
+        if self.unsure and self._patched_at <= durable:
+            self.unsure = False
         return self._hearing.next(durable)
 
-    def _append(self, fact: Fact) -> None:
+    def _append(self, fact: Fact) -> int:
+        """Append a fact, and tell its number."""
         if self.ended:
-            message = f"an instance that ended appends nothing, not even {fact}"
-            raise AssertionError(message)
-        self._facts.append(fact)
+            raise AssertionError(f"an instance that ended appends nothing, not even {fact}")
+        self.made.append(fact)
+        self.seq += 1
+        return self.seq
 
     def _cut_off(self, past: Past, step: Step, now: int) -> None:
         """Judge an attempt that was never heard of again; it counts only if somebody is to blame."""
@@ -374,27 +369,27 @@ class Machine:
     def _fail(self, past: Past, failure: Failure, now: int, delay_ms: int | None = None) -> None:
         self._tell_opened(past)
         past.fail(failure, now, delay_ms)
-        decision = self._steps[past.key].decide(past, now)
+        decision = self.step(past.key).decide(past, now)
         if not isinstance(decision, Settle):
             past.retry_at = decision.until if isinstance(decision, Park) else now
         self._append(Failed(past.key, past.attempt, past.began_at, now, failure, past.retry_at))
 
     def _settle(self, past: Past, outcome: Outcome, now: int) -> None:
-        step = self._steps[past.key]
+        step = past.step
+        assert step is not None, "the code has not asked for it"
         if step.awaits is not None:
             self._waits.remove(step.awaits, past.key)
         if isinstance(outcome, Ok):
-            self._bytes_left -= outcome.size
+            self.room -= len(outcome.value) + outcome.beside
         else:
             past.event = None
         if past.event is not None:
             self._events.take(past.event.event)
         settled = past.settling(outcome, now, {} if past.told else step.describe())
         past.outcome = outcome
-        self._append(settled)
-        self._unheard.add(settled, self.seq)
+        self.unheard.add(settled, self._append(settled))
 
     def _tell_opened(self, past: Past) -> None:
         if not past.told:
             past.told = 1
-            self._append(past.opening(self._steps[past.key].describe()))
+            self._append(past.opening(self.step(past.key).describe()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from wflow.errors import InvalidInput
@@ -100,7 +101,7 @@ def event_type(given: object) -> str:
 
 def step_name(given: object) -> str:
     """Check a step's name; raises InvalidInput."""
-    if not isinstance(given, str) or not 0 < len(given) <= STEP_NAME_CHARS or _UNREADABLE.search(given):
+    if not isinstance(given, str) or not _is_readable(given):
         raise InvalidInput(
             f"a step name is 1-{STEP_NAME_CHARS} characters of Unicode without control characters; "
             f"got {shown(given)}"
@@ -110,6 +111,11 @@ def step_name(given: object) -> str:
             f"a step name does not begin with {ROLLBACK!r}, which is kept for rollbacks; got {shown(given)}"
         )
     return given
+
+
+@lru_cache(maxsize=1024)
+def _is_readable(name: str) -> bool:
+    return 0 < len(name) <= STEP_NAME_CHARS and not _UNREADABLE.search(name)
 
 
 def cut(text: str) -> str:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
 import msgspec
 
 from wflow.engine import causes
 from wflow.engine.facts import Opened, Received, Settled
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Failure, Outcome
+from wflow.engine.steps import Step
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Past(msgspec.Struct, gc=False):
@@ -21,6 +28,13 @@ class Past(msgspec.Struct, gc=False):
     kind: str
     opened_at: int
     digest: bytes = b""
+    generation: int = 0
+    """How often the instance had been restarted when the step opened."""
+    order: int = 0
+    site: str = ""
+    """Where the code asks for it, or did when it was recorded."""
+    step: Step | None = None
+    """What the code at hand asks for, as it holds for this step; None if it has not asked."""
     attempt: int = 0
     began_at: int = 0
     failure: Failure | None = None
@@ -35,29 +49,35 @@ class Past(msgspec.Struct, gc=False):
     """How long the instance stood still since the step opened, or since its last attempt failed."""
     paused_ms: int = 0
     """How long it stood still since the step opened."""
-    detail: dict[str, object] = {}
+    detail: Mapping[str, Any] = _NONE
     """The settings that it began with, as `describe` gave them."""
-    order: int = 0
-    generation: int = 0
-    """How often the instance had been restarted when the step opened."""
     event: Received | None = None
     told: int = 0
     """How much of it is in the journal: 0 nothing, 1 that it opened, 1 + n its attempts up to the nth too."""
-    site: str = ""
-    """Where the code asks for it, or did when it was recorded."""
     accepted: bool = False
     """What is recorded of it was accepted, though the code did not ask for it, or not like that."""
     late: bool = False
     """It was recorded before something was accepted, so the code may come to ask for it later than it did."""
-    asked: bool = False
-    """The code at hand has asked for it."""
     outcome: Outcome | None = None
     """How it ended, as a fact, though the code may not have seen it yet."""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the code at hand has asked for it."""
+        return self.step is not None
 
     @property
     def settled(self) -> bool:
         """Whether it has ended."""
         return self.outcome is not None
+
+    @property
+    def last(self) -> bool:
+        """Whether the attempt that goes on is the last one that the policy allows; a poll has no such."""
+        step: Any = self.step
+        if self.kind not in {"do", "rollback"}:
+            return False
+        return bool(self.failures + (self.deaths if step.at_most_once else 0) >= step.retry.limit)
 
     def compare(self, kind: str, digest: bytes, site: str) -> None:
         """Raise NonDeterminismError when the code asks for another kind of step, or with other arguments."""

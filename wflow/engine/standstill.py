@@ -15,6 +15,8 @@ _STILL: Final = ENDED | {PAUSED}
 class Standstill:
     """Told of each change of status, it says how long the standstill was that this one ends."""
 
+    __slots__ = ("_since",)
+
     def __init__(self) -> None:
         """Begin with an instance that goes on."""
         self._since: int | None = None

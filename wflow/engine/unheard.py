@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
+from typing import TYPE_CHECKING, Final
 
 from wflow.engine.facts import Moved, Received, Settled
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 Unseen = Settled | Received | Moved
 """An outcome, a request, or that steps are to be undone."""
+_HEARD: Final = 64
+"""So many places of the list, and more when they are the half of it, may be of facts that were handed out."""
+_NOTHING: Final = 0, Moved("", 0)
 
 
 class Unheard:
@@ -16,16 +22,20 @@ class Unheard:
     ``recorded`` counts what is left of that, ``asked`` the requests.
     """
 
+    __slots__ = ("_at", "_closed", "_types", "asked", "facts", "recorded")
+
     def __init__(self) -> None:
         """Begin with none."""
         self.recorded = 0
         self.asked = 0
-        self._facts: deque[tuple[int, Unseen]] = deque()
-        self._closed: set[str] = set()
-        self._types: set[str] = set()
+        self.facts: list[tuple[int, Unseen]] = []
+        self._at = 0
+        """Where in the list the first is; a deque would take ten times as much of an instance's memory."""
+        self._closed: dict[str, None] = {}
+        self._types: dict[str, None] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._facts)
+    def __iter__(self) -> Iterator[Unseen]:
+        return (fact for _, fact in self.facts[self._at :])
 
     def record(self, fact: Unseen) -> None:
         """Add a fact of the journal."""
@@ -33,34 +43,52 @@ class Unheard:
             self.ask(fact, 0)
         else:
             self.add(fact, 0)
-        self.recorded = len(self._facts)
+        self.recorded = len(self.facts) - self._at
 
     def add(self, fact: Settled | Moved, seq: int) -> None:
         """Add a fact that is durable when number ``seq`` is."""
-        self._facts.append((seq, fact))
+        self.facts.append((seq, fact))
 
     def ask(self, request: Received, seq: int) -> None:
         """Add a request, unless there was one of its type before."""
         if request.type not in self._types:
-            self._types.add(request.type)
-            self._facts.append((seq, request))
+            self._types[request.type] = None
+            self.facts.append((seq, request))
             self.asked += 1
 
     def close(self, key: str) -> None:
         """Pass over the outcome of a step, which is among those to come: the code gave it up."""
-        self._closed.add(key)
+        self._closed[key] = None
 
     def next(self, durable: int) -> Unseen | None:
         """Take out the first, if it is durable."""
-        facts = self._facts
-        while facts and facts[0][0] <= durable:
-            _, fact = facts.popleft()
+        facts = self.facts
+        while facts:
+            at = self._at
+            seq, fact = facts[at]
+            if seq > durable:
+                break
+            if at + 1 == len(facts):
+                facts.clear()
+                self._at = 0
+            else:
+                self._pass(at)
             if self.recorded:
                 self.recorded -= 1
             if isinstance(fact, Received):
                 self.asked -= 1
             elif self._closed and isinstance(fact, Settled) and fact.key in self._closed:
-                self._closed.discard(fact.key)
+                del self._closed[fact.key]
                 continue
             return fact
         return None
+
+    def _pass(self, at: int) -> None:
+        """Go on behind ``at``; the places of those before are let go of many at a time."""
+        facts = self.facts
+        facts[at] = _NOTHING
+        at += 1
+        if at > _HEARD and 2 * at > len(facts):
+            del facts[:at]
+            at = 0
+        self._at = at

@@ -65,11 +65,6 @@ def encode_stream(stream: Reference) -> bytes:
     return _encoder.encode(_referred(stream))
 
 
-def decode(raw: bytes) -> object:
-    """Turn bytes that `encode` made back into the value; those of a stream give a Reference."""
-    return _decoder.decode(raw)
-
-
 def digest_of(arguments: tuple[object, ...]) -> bytes:
     """Give 8 bytes that tell one list of a step's arguments from another; empty when they cannot be kept."""
     from hashlib import blake2b
@@ -255,6 +250,9 @@ def _read(code: int, data: memoryview) -> object:
 
 
 _decoder = msgspec.msgpack.Decoder(ext_hook=_read)
+
+decode: Final[Callable[[bytes], object]] = _decoder.decode
+"""Turn bytes that `encode` made back into the value; those of a stream give a Reference."""
 
 _READERS: Final[dict[int, Callable[[bytes], object]]] = {
     _DATETIME: lambda data: datetime.fromisoformat(data.decode()),

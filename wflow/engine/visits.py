@@ -17,6 +17,8 @@ _COUNTED: Final = frozenset({"do", "poll"})
 class Visits:
     """See the module. ``order`` counts all steps; it is what tells which of two was asked for first."""
 
+    __slots__ = ("_by_name", "_counted", "_limit", "order")
+
     def __init__(self, limit: int) -> None:
         """Begin with none; ``limit`` is how many there may be."""
         self.order = 0

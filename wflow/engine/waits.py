@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from wflow.engine.events import Events
     from wflow.engine.facts import Received
     from wflow.engine.past import Past
-    from wflow.engine.steps import Step
 
 
 class Waits:
-    """See the module; ``pasts`` and ``steps`` are the machine's, ``events`` what has come in."""
+    """See the module; ``pasts`` are the machine's, ``events`` what has come in."""
 
-    def __init__(self, events: Events, pasts: dict[str, Past], steps: dict[str, Step]) -> None:
+    __slots__ = ("_events", "_keys", "_pasts")
+
+    def __init__(self, events: Events, pasts: dict[str, Past]) -> None:
         """Begin with none."""
         self._events = events
         self._pasts = pasts
-        self._steps = steps
         self._keys: dict[str, dict[str, None]] = {}
 
     def add(self, type_: str, key: str) -> None:
@@ -51,7 +51,8 @@ class Waits:
                 break
             past = self._pasts[earlier]
             past.event = event
-            decision = self._steps[earlier].decide(past, now)
+            assert past.step is not None
+            decision = past.step.decide(past, now)
             if isinstance(decision, Settle) and isinstance(decision.outcome, Ok):
                 event = next(left, None)
         return event

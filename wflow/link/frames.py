@@ -136,6 +136,12 @@ class Keep(_Message, frozen=True, tag=12):
     instances: list[int]
 
 
+class Warm(_Message, frozen=True, tag=13):
+    """Import these modules, as far as that works: the code that is to be loaded will ask for most of them."""
+
+    libraries: list[str]
+
+
 # -- from a runtime to the runner ------------------------------------------------------------------------
 
 
@@ -147,10 +153,14 @@ class Hello(_Message, frozen=True, tag=20):
 
 
 class Loaded(_Message, frozen=True, tag=21):
-    """The code is in: the classes it defines for workflows and the handlers its Worker has."""
+    """The code is in: the classes it defines for workflows and the handlers its Worker has.
+
+    ``libraries`` are the modules that another process may import ahead of code that is like it.
+    """
 
     workflows: list[str]
     handlers: list[str]
+    libraries: list[str] = []
 
 
 class NotLoaded(_Message, frozen=True, tag=22):
@@ -236,7 +246,24 @@ class Rehearsed(_Message, frozen=True, tag=30):
     verdict: Verdict
 
 
-ToRuntime = Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack | Keep
+class Outdated(_Message, frozen=True, tag=31):
+    """What was imported ahead is not what the code would import now; nothing is loaded, a new process can."""
+
+
+ToRuntime = (
+    Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack | Keep | Warm
+)
 ToRunner = (
-    Hello | Loaded | NotLoaded | Commit | Missing | Released | Call | Fetched | Printed | Evicted | Rehearsed
+    Hello
+    | Loaded
+    | NotLoaded
+    | Outdated
+    | Commit
+    | Missing
+    | Released
+    | Call
+    | Fetched
+    | Printed
+    | Evicted
+    | Rehearsed
 )

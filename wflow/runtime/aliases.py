@@ -24,12 +24,12 @@ def install(folders: Iterable[Path]) -> None:
     They go before what is installed: Cloudflare's own package needs JavaScript to run.
     """
     places = list(folders)
-    own = {name for name in MODULES if "." not in name and any(_has(place, name) for place in places)}
+    own = {name for name in MODULES if "." not in name and any(has(place, name) for place in places)}
     for name, home in MODULES.items():
         if name.partition(".")[0] not in own:
             sys.modules[name] = importlib.import_module(home)
 
 
-def _has(folder: Path, name: str) -> bool:
+def has(folder: Path, name: str) -> bool:
     """Tell whether a folder has such a module; a folder without `__init__.py` may hold anything."""
     return (folder / f"{name}.py").is_file() or (folder / name / "__init__.py").is_file()

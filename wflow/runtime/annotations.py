@@ -17,6 +17,7 @@ from wflow.runtime.event import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNREAD: Final = object()
 _AWAITED: Final = (abc.Awaitable, abc.Coroutine, asyncio.Future, asyncio.Task)
 
 _results: WeakKeyDictionary[FunctionType, object] = WeakKeyDictionary()
@@ -38,14 +39,30 @@ def payload_of(run: object) -> object:
     """Give the type of the payload that ``run(self, event: Event[Order], ctx)`` declares, or None."""
     if not isinstance(run, FunctionType):
         return None
-    if run not in _payloads:
+    known = _payloads.get(run, _UNREAD)
+    if known is _UNREAD:
         event = [*inspect.signature(run).parameters][1:2]
         declared = _resolved(run, event[0]) if event else None
-        _payloads[run] = _only(get_args(declared)) if get_origin(declared) is Event else None
-    return _payloads[run]
+        known = _payloads[run] = _only(get_args(declared)) if get_origin(declared) is Event else None
+    return known
 
 
 def _result_of(function: Any) -> object:
+    if type(function) is not FunctionType:
+        function = _inner(function)
+        if not isinstance(function, FunctionType):
+            return function
+    known = _results.get(function, _UNREAD)
+    if known is _UNREAD:
+        declared = _resolved(function, "return")
+        if (get_origin(declared) or declared) in _AWAITED:
+            declared = _only(get_args(declared)[-1:])
+        known = _results[function] = None if declared is NoneType else declared
+    return known
+
+
+def _inner(function: Any) -> FunctionType | type | None:
+    """Find the function that says what something that can be called gives; a class gives itself."""
     while isinstance(function, functools.partial):
         function = function.func
     if isinstance(function, type):
@@ -54,14 +71,7 @@ def _result_of(function: Any) -> object:
         function = function.__func__
     if not isinstance(function, FunctionType):
         function = getattr(function, "__wrapped__", getattr(type(function), "__call__", None))  # noqa: B004
-        if not isinstance(function, FunctionType):
-            return None
-    if function not in _results:
-        declared = _resolved(function, "return")
-        if (get_origin(declared) or declared) in _AWAITED:
-            declared = _only(get_args(declared)[-1:])
-        _results[function] = None if declared is NoneType else declared
-    return _results[function]
+    return function if isinstance(function, FunctionType) else None
 
 
 def _only(arguments: tuple[object, ...]) -> object:

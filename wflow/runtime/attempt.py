@@ -52,9 +52,9 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     attempt: int = 0
     seed: bytes = b""
     generation: int = 0
-    requests: Iterator[int] = msgspec.field(default_factory=partial(count, 1))
     pieces: Pieces | None = None
     room: int = names.STATE_BYTES
+    requests: Iterator[int] = msgspec.field(default_factory=partial(count, 1))
 
 
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
@@ -65,7 +65,7 @@ class Body(msgspec.Struct, frozen=True):
 
     ``returns`` is the type of what it gives, None when nothing is known of it; what it gives is of no
     interest if it ``discards`` that. ``delay`` says how long to wait after a failure. None and False are
-    noted as the failure ``pending``, if there is one.
+    noted as the failure ``pending``, if there is one. ``is_async`` tells of the function, if it is known.
     """
 
     function: Callable[..., object]
@@ -76,6 +76,7 @@ class Body(msgspec.Struct, frozen=True):
     discards: bool = False
     delay: Delay | None = None
     pending: Failure | None = None
+    is_async: bool | None = None
 
 
 class Attempt:
@@ -109,7 +110,8 @@ class Attempt:
         timeout_ms: int,
         step: Do | Poll | Rollback,
         last: bool,
-        done: Callable[[Outcome, int | None], None],
+        done: Callable[[str, Outcome, int | None], None],
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Begin: the body runs with the loop's next pass.
 
@@ -127,7 +129,8 @@ class Attempt:
         self._expired = False
         self._abandoned = False
         self._over = False
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        # Asking for the running loop is a system call, to see whether the process was forked.
+        self._task = (asyncio.get_running_loop() if loop is None else loop).create_task(self._run())
         if timeout_ms <= PROMPT_MS:
             self.watch()
 
@@ -160,12 +163,18 @@ class Attempt:
 
     async def _run(self) -> None:
         here.set(self._place)
+        outcome: Outcome
         try:
-            outcome = await self._call()
+            value = await self._called_body()
+            if is_stream(value):
+                value = await keep(value, Writing(self._place, self._body.returns), self._threads)
+            outcome = self._kept(value)
         except asyncio.CancelledError:
             if self._over:
                 raise
             outcome = Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
+        except BaseException as error:  # noqa: BLE001 - it is the user's, and becomes a fact
+            outcome = self._failed(error)
         if self._abandoned:
             return
         if isinstance(outcome, Ok):
@@ -189,8 +198,9 @@ class Attempt:
     def _finish(self, outcome: Outcome, delay_ms: int | None = None) -> None:
         if not self._over:
             self._over = True
-            self._disarm()
-            self._done(outcome, delay_ms)
+            if self._timer is not None:
+                self._disarm()
+            self._done(self._place.step, outcome, delay_ms)
 
     @property
     def _dynamic(self) -> bool:
@@ -208,32 +218,36 @@ class Attempt:
     def _late(self) -> Err:
         return Err(failure_of(WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")))
 
-    async def _call(self) -> Outcome:
-        """Call the body; raises nothing but the CancelledError of its own task."""
-        function, arguments = self._body.function, self._body.arguments
-        if self._body.takes_context:
+    def _called_body(self) -> Awaitable[Any]:
+        """Call the body, or have it called in a thread."""
+        body = self._body
+        function = body.function
+        if body.takes_context:
             function = functools.partial(function, ctx=self._context())
-        try:
-            call: Any = function(*arguments) if is_async(function) else self._plainly(function, arguments)
-            value = await call
-            if is_stream(value):
-                value = await keep(value, Writing(self._place, self._body.returns), self._threads)
-        except asyncio.CancelledError:
-            raise
-        except Full:
-            return Err(FULL)
-        except Exception as error:  # noqa: BLE001 - it is the user's, and becomes a fact
-            failure = failure_of(error)
-            if isinstance(error, self._body.final):
-                failure = msgspec.structs.replace(failure, retryable=False)
-            return Err(failure)
-        except BaseException as error:  # noqa: BLE001 - SystemExit, KeyboardInterrupt: they end the step, no runtime
-            return Err(failure_of(_ending(error)))
-        if self._body.pending is not None and (value is None or value is False):
-            return Err(self._body.pending)
+        if not (is_async(function) if body.is_async is None else body.is_async):
+            return self._plainly(function, body.arguments)
+        called: Any = function(*body.arguments)
+        return called  # type: ignore[no-any-return]
+
+    def _kept(self, value: object) -> Outcome:
+        """Turn what the body gave into its outcome."""
+        body = self._body
+        if body.pending is not None and (value is None or value is False):
+            return Err(body.pending)
         if type(value) is Ok:  # a stream, which is kept already
             return value
-        return Ok() if self._body.discards else kept(value, self._place.step, self._body.returns)
+        return Ok() if body.discards else kept(value, self._place.step, body.returns)
+
+    def _failed(self, error: BaseException) -> Err:
+        """Turn what the body raised into its outcome; SystemExit and the like end a step, and no runtime."""
+        if isinstance(error, Full):
+            return Err(FULL)
+        if not isinstance(error, Exception):
+            return Err(failure_of(_ending(error)))
+        failure = failure_of(error)
+        if isinstance(error, self._body.final):
+            failure = msgspec.structs.replace(failure, retryable=False)
+        return Err(failure)
 
     async def _plainly(self, function: Callable[..., Any], arguments: Sequence[object]) -> object:
         with Writing(self._place, self._body.returns) as writing:

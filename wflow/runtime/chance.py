@@ -26,6 +26,8 @@ _INSTEAD: Final = {"now": "datetime.now(UTC)", "uuid4": "uuid.uuid4()", "random"
 class Chance:
     """One instance's, for one pass through its code."""
 
+    __slots__ = ("_floats", "_loop", "_seed", "_uuids")
+
     def __init__(self, loop: WorkflowLoop, seed: bytes) -> None:
         """Draw from the instance's ``seed``, for the code on ``loop``."""
         self._loop = loop

@@ -31,12 +31,13 @@ def _by_the_loop(at: int, ring: Callable[[], None]) -> Timer:
 
 class _Clock:
     source: Callable[[], int] = staticmethod(system)
+    nanoseconds: Callable[[], int] = staticmethod(time.time_ns)
     ring_at: RingAt = staticmethod(_by_the_loop)
 
 
 def now() -> int:
     """Tell the time in milliseconds since 1970."""
-    return _Clock.source()
+    return _Clock.nanoseconds() // 1_000_000  # one call less than `source`: every step asks four times
 
 
 def ring_at(at: int, ring: Callable[[], None]) -> Timer:
@@ -51,5 +52,6 @@ def follow(source: Callable[[], int], ring_at: RingAt = _by_the_loop) -> Callabl
     For tests, in which a week passes at once: `wflow.testing` puts a clock of its own here.
     """
     before, _Clock.source = _Clock.source, staticmethod(source)
+    _Clock.nanoseconds = staticmethod(time.time_ns if source is system else lambda: source() * 1_000_000)
     _Clock.ring_at = staticmethod(ring_at)
     return before

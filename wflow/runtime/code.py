@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wflow.engine import values
 from wflow.engine.changes import Told
 from wflow.engine.facts import Logged
-from wflow.engine.outcome import Err, Ok
+from wflow.engine.outcome import Ok
 from wflow.engine.steps.sleep import Sleep
+from wflow.engine.stream import Reference
 from wflow.errors import NonDeterminismError, NonRetryableError, TooMany
 from wflow.runtime import site as sites
 from wflow.runtime.clock import now
@@ -38,6 +40,23 @@ TIMER_NAME: Final = "asyncio timer"
 class Code:
     """See the module. ``commit`` is called when something that is told in a step is to be kept."""
 
+    __slots__ = (
+        "__dict__",  # a test's kit puts itself before `step`
+        "_bells",
+        "_commit",
+        "_outside",
+        "_steps",
+        "diverged",
+        "instance",
+        "loop",
+        "machine",
+        "seed",
+        "shown",
+        "state",
+        "told",
+        "undoings",
+    )
+
     def __init__(
         self, spec: frames.Turn, machine: Machine, steps: OpenSteps, commit: Callable[[], None]
     ) -> None:
@@ -58,7 +77,6 @@ class Code:
         self._steps = steps
         self._commit = commit
         self._outside = asyncio.get_running_loop()
-        self._futures: dict[str, asyncio.Future[Any]] = {}
         self._bells: dict[str, Callable[[], None]] = {}
 
     # -- what it asks for ----------------------------------------------------------------------------------
@@ -85,11 +103,11 @@ class Code:
                 "steps do not nest: return the value, and do the next step in `run`"
             )
         site = sites.here() if site is None else site
-        return self._step(step, body, digest, undoing, site=site, formerly=formerly)
+        return self._step(step, body, digest, undoing, site, formerly)
 
     def here(self) -> bool:
         """Tell whether the code at hand runs on this loop; a step's function does not."""
-        return asyncio._get_running_loop() is self.loop  # noqa: SLF001 - the public one may raise
+        return self.loop.thread == get_ident()  # asking for the running loop is a system call
 
     def set_timer(self, delay_ms: int, ring: Callable[[], None]) -> Callable[[], None]:
         """Keep a timer of the loop as a step."""
@@ -152,32 +170,29 @@ class Code:
         if self.state is PLAYING:
             self._commit()
 
-    async def _step(
+    async def _step(  # noqa: PLR0917 - a call by keyword takes twice as long, and every step makes this one
         self,
         step: Step,
         body: Body | None,
         digest: bytes,
         undoing: Undoing | None,
-        *,
         site: str,
         formerly: str | None,
     ) -> object:
         if self.state is not PLAYING:
             return await self.loop.farewell()
-        future: asyncio.Future[Any] = self.loop.create_future()
+        future: asyncio.Future[Any] = asyncio.Future(loop=self.loop)
         try:
-            key = self.machine.open(step, now(), digest, site=site, formerly=formerly)
+            key = self.machine.open(step, now(), digest, site, formerly)
         except NonDeterminismError as diverged:
             self.diverged = diverged
             return await future
         except TooMany:
             await asyncio.sleep(0)  # code that catches this and tries on for ever must be seen to spin
             raise
-        if body is not None:
-            self._steps.bodies[key] = body
+        self._steps.asked[key] = future, body
         if undoing is not None:
             self.undoings.add(key, undoing, self.machine.order)
-        self._futures[key] = future
         try:
             return await future
         except asyncio.CancelledError:
@@ -190,7 +205,6 @@ class Code:
             return
         self.undoings.given_up(key, self.machine)
         self.machine.close(key)
-        self._futures.pop(key, None)
         self._bells.pop(key, None)
         self._steps.forget(key)
 
@@ -198,30 +212,35 @@ class Code:
 
     def hand(self, seen: Seen) -> None:
         """Let the code see an outcome."""
-        key = seen.key
-        self.loop.now = max(self.loop.now, seen.at / 1000)
-        body = self._steps.bodies.pop(key, None)
-        ring = self._bells.pop(key, None)
-        if ring is not None:
-            ring()
+        key, outcome, loop, at = seen.key, seen.outcome, self.loop, seen.at / 1000
+        loop.now = max(loop.now, at)
+        asked = self._steps.asked.pop(key, None)
+        if asked is None:
+            self._bells.pop(key)()
             return
-        future = self._futures.pop(key)
+        future, body = asked
         if future.done():
             return
-        match seen.outcome:
-            case Ok(raw):
-                future.set_result(opened(read(seen, raw, None if body is None else body.returns)))
-            case Err(failure):
-                future.set_exception(error_of(failure))
+        if isinstance(outcome, Ok):
+            value = read(seen, outcome.value, None if body is None else body.returns)
+            future.set_result(opened(value) if type(value) is Reference else value)
+        else:
+            future.set_exception(error_of(outcome.failure))
 
     def let_go(self, *, keep: list[str]) -> None:
         """Let go of all that it waits for, but for the steps to ``keep``."""
         kept = {*keep}
-        for key in [*self._futures, *self._bells]:
+        for key in [*self._steps.asked, *self._bells]:
             if key not in kept:
                 self.undoings.given_up(key, self.machine)
                 self.machine.close(key)
                 self._steps.forget(key)
+
+    def end(self) -> None:
+        """Let go of all that it asks; its turn has left, and nothing is asked any more."""
+        del self._steps, self._commit
+        self._bells.clear()
+        self.loop.let_go()
 
     def abandon(self) -> None:
         """End all of it by force: it never comes to rest."""

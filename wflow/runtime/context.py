@@ -9,11 +9,9 @@ from wflow.engine import names, values
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.steps.wait_for_event import WaitForEvent
 from wflow.errors import InvalidInput
-from wflow.runtime import event, moments, telling
+from wflow.runtime import doing, event, moments, telling
 from wflow.runtime import settings as reading
 from wflow.runtime import site as sites
-from wflow.runtime.annotations import returned
-from wflow.runtime.attempt import Body
 from wflow.runtime.calling import NOTHING, called
 from wflow.runtime.chance import Chance
 from wflow.runtime.decorated import Declaration, Decorated
@@ -47,7 +45,7 @@ class Context:
         """Tie it to the code that uses it; ``output`` takes what is logged inside a step."""
         self._code = code
         self._output = output
-        self._decorated = Decorated(self._begin)
+        self._decorated: Decorated | None = None
         self._chance = Chance(code.loop, code.seed)
 
     @overload
@@ -123,6 +121,7 @@ class Context:
         if function is _NOTHING:
             if callable(name):
                 raise InvalidInput('write `@ctx.do()` or `@ctx.do("name")`, with the parentheses')
+            self._decorated = self._decorated or Decorated(partial(doing.begin, self._code))
             return Declaration(
                 self._decorated,
                 name,
@@ -131,39 +130,15 @@ class Context:
                 settings=partial(_settings, options),
                 returns=returns,
             )
-        name = names.step_name(name)
-        if not callable(function):
-            raise InvalidInput(
-                f"step {name!r}: the second argument must be a function, not {type(function).__name__}",
-                hint="ctx.do(name, function, *arguments, retries={...}, timeout=...)",
-            )
+        if not options and returns is None and depends is None and not concurrent:
+            return doing.plainly(self._code, name, function, arguments)
+        name = doing.checked(name, function)
         if depends is not None or concurrent:
             raise InvalidInput(f"step {name!r}: depends and concurrent are for a decorated step")
-        read = reading.settings(name, options)
-        takes, site = wants_context(function, len(arguments)), sites.here()
-        return self._begin(name, function, arguments, read, takes_context=takes, returns=returns, site=site)
-
-    def _begin(
-        self,
-        name: str,
-        function: Callable[..., object],
-        arguments: Sequence[object],
-        settings: Settings,
-        *,
-        takes_context: bool,
-        returns: object,
-        site: str,
-    ) -> Coroutine[Any, Any, Any]:
-        digest = values.digest_of(tuple(arguments)) if arguments else b""
-        type_ = returned(name, function, returns)
-        body = Body(function, arguments, takes_context=takes_context, returns=type_, delay=settings.delay)
-        return self._code.step(
-            settings.step(name),
-            body,
-            digest,
-            settings.undoing(type_),
-            site=site,
-            formerly=settings.formerly,
+        read, site = reading.settings(name, options), sites.here()
+        takes = wants_context(function, len(arguments))
+        return doing.begin(
+            self._code, name, function, arguments, read, takes_context=takes, returns=returns, site=site
         )
 
     def sleep(
@@ -255,7 +230,9 @@ class Context:
         def begin(step: str, called: Callable[..., object], item: object) -> Coroutine[Any, Any, Any]:
             read = reading.settings(step, options)
             takes = wants_context(called, 1)
-            return self._begin(step, called, (item,), read, takes_context=takes, returns=returns, site=site)
+            return doing.begin(
+                self._code, step, called, (item,), read, takes_context=takes, returns=returns, site=site
+            )
 
         return mapped(
             function,

@@ -42,6 +42,23 @@ class Over(msgspec.Struct, frozen=True):
 class Course:
     """See the module; ``say`` is called with each change that is to be told."""
 
+    __slots__ = (
+        "_cancelled",
+        "_code",
+        "_failure",
+        "_hurried",
+        "_left",
+        "_machine",
+        "_outcome",
+        "_rolling",
+        "_say",
+        "_spun",
+        "_steps",
+        "_undo",
+        "_warned",
+        "task",
+    )
+
     def __init__(self, code: Code, steps: OpenSteps, say: Callable[[Change], None]) -> None:
         """Stand before the beginning; `begin` sets it going."""
         self._code = code

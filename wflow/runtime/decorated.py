@@ -11,6 +11,7 @@ import asyncio
 import copy
 import functools
 import inspect
+import weakref
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, TypeVar, cast, overload
 
@@ -129,7 +130,8 @@ class DecoratedStep(Generic[T]):
     ) -> None:
         """Keep what to call; parameters are looked at when it is called, when all steps are decorated."""
         self.name = name
-        self._steps = steps
+        # They know it as well, and are there for as long as `run` is.
+        self._steps = cast("Decorated", weakref.proxy(steps))
         self._function = function
         self._depends = depends
         self._concurrent = concurrent

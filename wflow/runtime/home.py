@@ -48,7 +48,7 @@ class Home(Protocol):
         ...
 
     def rested(self, turn: Turn) -> None:
-        """Hear that the turn rests; it may be evicted from now on."""
+        """Hear that the turn rests, and that this is on disk: it may be evicted from now on."""
         ...
 
     def left(self, turn: Turn, *, released: bool) -> None:

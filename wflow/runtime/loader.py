@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import inspect
@@ -19,7 +20,7 @@ from wflow.runtime.authoring import WorkerEntrypoint, WorkflowEntrypoint
 from wflow.runtime.workers.entrypoint import of_functions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import ModuleType
 
     from wflow.bundle.manifest import Manifest
@@ -27,10 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """The user's classes: workflows by their name in the config, and the Worker, if it has one."""
+    """The user's classes: workflows by their name in the config, and the Worker, if it has one.
+
+    ``libraries`` are modules, none of the project's own, that another process may import ahead of this code.
+    """
 
     workflows: dict[str, type] = field(default_factory=dict)
     worker: type | None = None
+    libraries: list[str] = field(default_factory=list)
 
     def handlers(self) -> list[str]:
         """Name what the Worker answers to."""
@@ -90,17 +95,23 @@ def _import(root: Path, main: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise LoadError(f"{shown} is no Python file", hint="set `main` in the config", file=shown)
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    # asyncio.run at import is the user's right; whoever called us has a running loop, which gets its place
-    # back.
+    try:
+        with apart():
+            spec.loader.exec_module(module)
+    except BaseException as error:
+        raise _told(error, root) from error
+    return module
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Import as if no loop ran: asyncio.run at import is the user's right. What runs gets its place back."""
     running = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
     events._set_running_loop(None)  # noqa: SLF001
     try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        raise _told(error, root) from error
+        yield
     finally:
         events._set_running_loop(running)  # noqa: SLF001
-    return module
 
 
 def _told(error: BaseException, root: Path) -> LoadError:

@@ -13,15 +13,17 @@ import asyncio
 import contextvars
 import sys
 from asyncio import events
-from collections import deque
+from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
-from weakref import WeakSet
+
+import msgspec
 
 from wflow.engine import names
 from wflow.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
+    from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable
 
     from wflow.engine.steps import Step
     from wflow.runtime.attempt import Body
@@ -32,6 +34,8 @@ EVICTIONS: Final = 3
 """How often code may refuse to end before it is left where it is."""
 REFUSALS: Final = 100
 """How often it may ask for a step meanwhile and be told no: enough for any cleanup, and not for ever."""
+_ENDED: Final = 16
+"""So many tasks, and more when they are the half of all, may be over and still be known."""
 
 
 class Spinning(Exception):
@@ -60,31 +64,22 @@ class Owner(Protocol):
         ...
 
 
-class Call:
-    """A callback in the queue."""
+class Call(msgspec.Struct, eq=False, weakref=True):
+    """A callback in the queue; ``stop`` stops the timer that puts it there, ``at`` is when that rings."""
 
-    __slots__ = ("_cancel", "_when", "arguments", "callback", "context", "is_cancelled")
-
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        arguments: tuple[object, ...],
-        context: contextvars.Context,
-    ) -> None:
-        """Keep what to call."""
-        self.callback = callback
-        self.arguments = arguments
-        self.context = context
-        self.is_cancelled = False
-        self._when = 0.0
-        self._cancel: Callable[[], None] | None = None
+    callback: Callable[..., object]
+    arguments: tuple[object, ...]
+    context: contextvars.Context
+    is_cancelled: bool = False
+    at: float = 0.0
+    stop: Callable[[], None] | None = None
 
     def cancel(self) -> None:
         """Do not call it."""
         if not self.is_cancelled:
             self.is_cancelled = True
-            if self._cancel is not None:
-                self._cancel()
+            if self.stop is not None:
+                self.stop()
 
     def cancelled(self) -> bool:
         """Tell whether it was cancelled."""
@@ -92,7 +87,7 @@ class Call:
 
     def when(self) -> float:
         """Tell when a timer rings, on the loop's clock."""
-        return self._when
+        return self.at
 
 
 class Task(asyncio.Task[Any]):
@@ -116,6 +111,21 @@ class Task(asyncio.Task[Any]):
         return self._hash
 
 
+class _Nobody:
+    """Owns the loops of turns that are over, whose code may be on its way out still."""
+
+    instance = 0
+
+    def step(self, step: Step, *_given: object, **_options: object) -> NoReturn:
+        raise asyncio.CancelledError(f"step {step.name!r} is asked for when all is over")
+
+    def set_timer(self, _delay_ms: int, _ring: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+_NOBODY: Final = _Nobody()
+
+
 class WorkflowLoop(asyncio.AbstractEventLoop):
     """See the module.
 
@@ -127,34 +137,50 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         """Make an empty loop."""
         self.turn = turn
         self.now = now
-        self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
+        self._instance = turn.instance
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._room = _ENDED
         self._made = 0
         self._refusals = 0
-        self._ready: deque[Call] = deque()
-        self._running = False
+        self._ready: list[Call] = []
+        self.thread = 0
+        """The thread that runs it now; 0 for none."""
         self._hooks = sys.get_asyncgen_hooks()
 
-    def run(self) -> None:
-        """Run callbacks until none is ready; raises Spinning when the code never comes to rest."""
-        ready = self._ready
-        if not ready:
-            return
-        outer = self._enter()
+    def run(self, more: Callable[[], bool] | None = None) -> None:
+        """Run callbacks until none is ready, and ``more``, which may make some ready then, says that was all.
+
+        Raises Spinning when the code never comes to rest, and what ``more`` raises.
+        """
+        outer = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
+        events._set_running_loop(self)  # noqa: SLF001
+        # The real loop would close an async generator of workflow code, whenever it has the time.
+        sys.set_asyncgen_hooks(None, self._close_generator)
+        self.thread = get_ident()
         left = CALLBACKS
         try:
-            while ready:
-                # A task keeps what it raised; SystemExit must end no runtime; suppress() would be slower.
-                try:
-                    call = ready.popleft()
-                    if not call.is_cancelled:
-                        call.context.run(call.callback, *call.arguments)
-                except BaseException:  # noqa: BLE001, S110
-                    pass
-                left -= 1
-                if not left:
+            while True:
+                ready = self._ready
+                if not ready:
+                    if more is None or not more():
+                        return
+                    left = CALLBACKS
+                    continue
+                self._ready = []
+                for call in ready:
+                    # A task keeps what it raised; SystemExit must end no runtime; suppress() would be slower.
+                    try:
+                        if not call.is_cancelled:
+                            call.context.run(call.callback, *call.arguments)
+                    except BaseException:  # noqa: BLE001, S110
+                        pass
+                left -= len(ready)
+                if left <= 0:
                     raise Spinning("workflow code runs on and on without awaiting a step")
         finally:
-            self._exit(outer)
+            self.thread = 0
+            sys.set_asyncgen_hooks(*self._hooks)
+            events._set_running_loop(outer)  # noqa: SLF001
 
     def evict(self) -> None:
         """Leave the code by cancellation; what will not go after a few rounds is closed where it stands."""
@@ -168,17 +194,22 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 self.run()
             except Spinning:
                 break
-        outer = self._enter()
-        try:
-            for task in list(self._tasks):
-                if not task.done():
-                    _close(task.get_coro())
-        finally:
-            self._exit(outer)
+        self.clear()
+        self.run(self._close_all)
+
+    def end(self) -> None:
+        """Let go of whose it is, and of its tasks: nothing runs on it any more."""
+        del self.turn
+        self._tasks.clear()
 
     def clear(self) -> None:
         """Call nothing of what is queued."""
-        self._ready.clear()
+        self._ready = []
+
+    def let_go(self) -> None:
+        """Hold on to nobody who holds on to this: the turn is over."""
+        self.turn = _NOBODY
+        self._tasks = [task for task in self._tasks if not task.done()]
 
     def may_refuse(self) -> bool:
         """Tell whether code on its way out that asks for something may be told no once more."""
@@ -218,8 +249,8 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
         if not delay * 1000 <= names.WAIT_MS_MAX:
             raise InvalidInput(f"a timer in workflow code lasts at most 365 days, not {delay} seconds")
         call = Call(callback, args, contextvars.copy_context() if context is None else context)
-        call._when = self.now + delay  # noqa: SLF001
-        call._cancel = self.turn.set_timer(round(delay * 1000), lambda: self._ready.append(call))  # noqa: SLF001
+        call.at = self.now + delay
+        call.stop = self.turn.set_timer(round(delay * 1000), lambda: self._ready.append(call))
         return call
 
     def call_at(
@@ -245,21 +276,23 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     ) -> asyncio.Task[Any]:
         """Make a task of this loop."""
         self._made += 1
-        task = Task(coro, (self.turn.instance, self._made), loop=self, **options)
-        self._tasks.add(task)
+        task = Task(coro, (self._instance, self._made), loop=self, **options)
+        tasks = self._tasks
+        tasks.append(task)
+        if len(tasks) > self._room:
+            self._tasks = [task for task in tasks if not task.done()]
+            self._room = _ENDED + 2 * len(self._tasks)
         return task
 
     def is_running(self) -> bool:
         """Tell whether a callback runs now."""
-        return self._running
+        return self.thread != 0
 
     def is_closed(self) -> bool:
         """Tell that it is never closed, only forgotten."""
         return False
 
-    def get_debug(self) -> bool:
-        """Asyncio's debug mode is off."""
-        return False
+    get_debug = staticmethod(bool)  # which is False: asyncio's debug mode is off, and each future asks
 
     def get_task_factory(self) -> None:
         """Tasks are made as above."""
@@ -267,23 +300,16 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Say nothing: an exception that nobody awaited changes nothing in a workflow."""
 
-    def _enter(self) -> Any:
-        """Become the thread's running loop; gives the one before, for `_exit`."""
-        outer = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
-        events._set_running_loop(self)  # noqa: SLF001
-        # The real loop would close an async generator of workflow code, whenever it has the time.
-        sys.set_asyncgen_hooks(None, self._close_generator)
-        self._running = True
-        return outer
-
-    def _exit(self, outer: Any) -> None:
-        self._running = False
-        sys.set_asyncgen_hooks(*self._hooks)
-        events._set_running_loop(outer)  # noqa: SLF001
+    def _close_all(self) -> bool:
+        """Close what would not go, where it stands."""
+        for task in list(self._tasks):
+            if not task.done():
+                _close(task.get_coro())
+        return False
 
     def _close_generator(self, generator: AsyncGenerator[Any, Any]) -> None:
         """Close one that the code let go of in the middle; it is told at once, so this has its place."""
-        if self._running:
+        if self.thread:
             self.create_task(generator.aclose())
 
 

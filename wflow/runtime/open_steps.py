@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wflow.engine.decisions import Park, Run, Settle
 from wflow.engine.outcome import Ok
@@ -10,6 +10,7 @@ from wflow.runtime.clock import now
 from wflow.runtime.parked import Alarm, Parked
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
 
     from wflow.engine.decisions import Decision
@@ -24,6 +25,8 @@ class OpenSteps:
     Whoever uses it says when nothing may begin: then what would be decided is put off (`defer`).
     """
 
+    __slots__ = ("_alarm", "_began", "_deferred", "_died", "_machine", "asked", "parked", "running")
+
     def __init__(
         self,
         machine: Machine,
@@ -36,7 +39,8 @@ class OpenSteps:
         """Begin with none; ``died`` says that one of those that come first may have ended the process."""
         self.running = running
         self.parked = Parked()
-        self.bodies: dict[str, Body] = {}
+        self.asked: dict[str, tuple[asyncio.Future[Any], Body | None]] = {}
+        """What the code awaits, by the key of its step, and what is called for that."""
         self._machine = machine
         self._began = began
         self._alarm = Alarm(ring)
@@ -45,10 +49,14 @@ class OpenSteps:
 
     def decide(self, key: str) -> Decision:
         """Ask what happens to a step now, and see to it."""
-        decision = self._machine.decide(key, now())
+        at = now()
+        decision = self._machine.decide(key, at)
         if isinstance(decision, Run):
-            self.parked.remove(key)  # what was put off waits no more
-            if self.running.begin(key, self.bodies[key], decision):
+            if key in self.parked.waits:  # what was put off waits no more
+                self.parked.remove(key)
+            body = self.asked[key][1]
+            assert body is not None, "a step that runs has something to call"
+            if self.running.begin(key, body, decision, at):
                 self._began(key)
         elif isinstance(decision, Park):
             self.parked.add(key, decision)
@@ -111,13 +119,9 @@ class OpenSteps:
         for key in self.running.durable(seq):
             self._began(key)
 
-    def watch(self, key: str) -> bool:
-        """Mind what has lasted a while; False for a step that neither runs nor waits any more."""
-        return self.running.watch(key) or key in self.parked
-
     def forget(self, key: str) -> None:
         """Let go of a step."""
-        self.bodies.pop(key, None)
+        self.asked.pop(key, None)
         self.parked.remove(key)
         self.running.give_up(key)
 
@@ -125,7 +129,7 @@ class OpenSteps:
         """Let go of all that run or wait."""
         self.still()
         self.running.give_up_all()
-        self.parked = Parked()
+        self.parked.clear()
 
     def still(self) -> None:
         """Wake for nothing any more."""

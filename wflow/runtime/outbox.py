@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from wflow.engine.changes import Change, Row
     from wflow.engine.facts import Fact
+    from wflow.link import frames
 
 IN_FLIGHT: Final = 2
 """Commits that wait for their answer at once; what comes meanwhile makes the next one larger."""
@@ -40,18 +41,24 @@ class Speaker(Protocol):
         ...
 
 
-class _Said:
-    """What one speaker has to say in one commit."""
+class _Batch:
+    """What goes into one commit; ``said`` tells who spoke, by instance, and the number of the last fact."""
 
-    __slots__ = ("changes", "received", "rows", "seq", "size", "speaker")
+    __slots__ = ("changes", "received", "rows", "said", "size")
 
-    def __init__(self, speaker: Speaker) -> None:
-        self.speaker = speaker
-        self.seq = 0
-        self.size = 0
+    def __init__(self) -> None:
+        self.said: dict[int, tuple[Speaker, int]] = {}
         self.rows: list[Row] = []
-        self.changes: Sequence[Change] = ()
-        self.received: list[int] | None = None
+        self.changes: list[Change] = []
+        self.received: list[tuple[int, int]] = []
+        self.size = 0
+
+    def forget(self, instance: int) -> None:
+        """Take back what was said of an instance."""
+        del self.said[instance]
+        self.rows = [row for row in self.rows if row[0] != instance]
+        self.changes = [change for change in self.changes if change.instance != instance]
+        self.received = [each for each in self.received if each[0] != instance]
 
 
 class Outbox:
@@ -61,55 +68,65 @@ class Outbox:
         """Make an empty one, for the running loop."""
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._batch = 0
+        self._number = 0
         self._scheduled = False
-        self._in_flight: dict[int, list[_Said]] = {}
-        self._waiting: deque[_Said] = deque()
-        self._open: dict[int, _Said] = {}
+        self._in_flight: dict[int, _Batch] = {}
+        self._waiting: deque[_Batch] = deque()
+
+    @property
+    def speakers(self) -> int:
+        """How many have something on its way to disk; who speaks in two commits counts twice."""
+        return sum(len(batch.said) for batch in (*self._in_flight.values(), *self._waiting))
 
     def add(
         self, speaker: Speaker, new: Sequence[Fact], *, last_seq: int, change: Change | None = None
     ) -> None:
         """Commit ``new`` facts, the last of which is number ``last_seq``, and a change after them."""
-        instance = speaker.instance
-        said = self._open.get(instance)
-        if said is None or said.speaker is not speaker or said.size > COMMIT_BYTES:
-            said = self._begin(speaker, said)
-        for seq, fact in enumerate(new, last_seq - len(new) + 1):
-            raw, tag = facts.encode(fact), facts.tag(fact)
-            said.rows.append((instance, seq, tag, fact.at, raw))
-            said.size += len(raw)
+        instance, waiting = speaker.instance, self._waiting
+        if not waiting or waiting[-1].size > COMMIT_BYTES:
+            waiting.append(_Batch())
+        batch = waiting[-1]
+        if instance in batch.said or len(waiting) > 1:
+            self._forget_others(speaker)
+        seq = last_seq - len(new)
+        for fact in new:
+            seq += 1
+            raw, tag = facts.encode(fact), facts.TAGS[type(fact)]
+            batch.rows.append((instance, seq, tag, fact.at, raw))
+            batch.size += len(raw)
             if tag == facts.RECEIVED:
                 assert isinstance(fact, facts.Received)
-                said.received = said.received or []
-                said.received.append(fact.event)
+                batch.received.append((instance, fact.event))
         if change is not None:
-            said.changes = (*said.changes, change)
-        said.seq = last_seq
-        self._schedule()
-
-    def acked(self, batch: int, refused: Sequence[int]) -> None:
-        """Hand the answer to a commit to those who spoke in it."""
-        stale = set(refused)
-        for said in self._in_flight.pop(batch, ()):
-            speaker = said.speaker
-            try:
-                if speaker.instance in stale:
-                    speaker.drop()
-                else:
-                    speaker.acked(said.seq)
-            except Exception as error:  # noqa: BLE001 - one that breaks must not take the others with it
-                speaker.broke(error)
-        if self._waiting:
+            batch.changes.append(change)
+        batch.said[instance] = speaker, last_seq
+        if not self._scheduled:
             self._schedule()
 
-    def _begin(self, speaker: Speaker, before: _Said | None) -> _Said:
-        if before is not None and before.speaker is not speaker:
-            # An earlier turn of the instance, whose claim is over: what it says now would pass for ours.
-            self._waiting = deque(said for said in self._waiting if said.speaker is not before.speaker)
-        said = self._open[speaker.instance] = _Said(speaker)
-        self._waiting.append(said)
-        return said
+    def acked(self, number: int, refused: Sequence[int]) -> None:
+        """Hand the answer to a commit to those who spoke in it."""
+        batch = self._in_flight.pop(number, None)
+        if batch is None:
+            return
+        stale = set(refused)
+        for instance, (speaker, seq) in batch.said.items():
+            try:
+                if instance in stale:
+                    speaker.drop()
+                else:
+                    speaker.acked(seq)
+            except Exception as error:  # noqa: BLE001 - one that breaks must not take the others with it
+                speaker.broke(error)
+        if self._waiting or not self._in_flight:
+            # After the calls that this has begun, most of which end at once: they have spoken by then.
+            self._schedule()
+
+    def _forget_others(self, speaker: Speaker) -> None:
+        """Take back what an earlier turn of the instance said: its claim is over, and ours would keep it."""
+        for batch in self._waiting:
+            known = batch.said.get(speaker.instance)
+            if known is not None and known[0] is not speaker:
+                batch.forget(speaker.instance)
 
     def _schedule(self) -> None:
         if not self._scheduled and len(self._in_flight) < IN_FLIGHT:
@@ -120,30 +137,36 @@ class Outbox:
         self._scheduled = False
         if not self._waiting:
             return
-        self._batch += 1
-        speakers = self._in_flight[self._batch] = self._take()
+        batch = self._waiting.popleft()
+        self._number += 1
+        self._in_flight[self._number] = batch
         self._send(
             Commit(
-                self._batch,
-                [(said.speaker.instance, said.speaker.epoch) for said in speakers],
-                [row for said in speakers for row in said.rows],
-                [change for said in speakers for change in said.changes],
-                [number for said in speakers for number in said.received or ()],
+                self._number,
+                [(instance, speaker.epoch) for instance, (speaker, _) in batch.said.items()],
+                batch.rows,
+                batch.changes,
+                [number for _, number in batch.received],
             )
         )
+        batch.rows, batch.changes = [], []
         if self._waiting:
             self._schedule()
 
-    def _take(self) -> list[_Said]:
-        """Take what goes into one commit; of each speaker once, so that each has one answer."""
-        waiting, taken, size = self._waiting, [], 0
-        instances: set[int] = set()
-        while waiting and size <= COMMIT_BYTES and waiting[0].speaker.instance not in instances:
-            said = waiting.popleft()
-            instance = said.speaker.instance
-            if self._open.get(instance) is said:
-                del self._open[instance]
-            instances.add(instance)
-            taken.append(said)
-            size += said.size
-        return taken
+
+class Unplayed:
+    """Speaks for an instance that has no turn, and hears nothing."""
+
+    def __init__(self, spec: frames.Turn) -> None:
+        """Speak under its claim."""
+        self.instance = spec.instance
+        self.epoch = spec.epoch
+
+    def acked(self, seq: int) -> None:
+        """Hear that it is on disk."""
+
+    def drop(self) -> None:
+        """Hear that the claim is over."""
+
+    def broke(self, error: Exception) -> None:
+        """Hear what went wrong, which cannot be in this one."""

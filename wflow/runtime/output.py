@@ -36,6 +36,13 @@ class Output:
         self._lines: deque[Printed] = deque()
         self._left_out = 0
         self._scheduled = False
+        self._held = False
+
+    def hold(self, *, held: bool) -> None:
+        """Keep lines back while the other end does not read what it is told, or let them go."""
+        self._held = held
+        if not held:
+            self._flush()
 
     def say(self, level: str, text: str, detail: dict[str, object] | None = None) -> None:
         """Tell a line of the code at hand."""
@@ -57,9 +64,9 @@ class Output:
 
     def _flush(self) -> None:
         self._scheduled = False
-        while self._lines:
+        while self._lines and not self._held:
             self._send(self._lines.popleft())
-        if self._left_out:
+        if self._left_out and not self._held:
             count, self._left_out = self._left_out, 0
             self._send(Printed("warn", f"{count:,} lines were left out: too many at once", now()))
 

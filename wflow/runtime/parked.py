@@ -20,47 +20,55 @@ SLACK: Final = 64
 class Parked:
     """Keys of steps by the order in which they began to wait, and by when they are due."""
 
+    __slots__ = ("_count", "_queue", "waits")
+
     def __init__(self) -> None:
         """Begin with none."""
-        self._parks: dict[str, tuple[Park, int]] = {}
+        self.waits: dict[str, tuple[Park, int]] = {}
+        """What each waits for, and which of them all it was."""
         self._queue: list[tuple[int, int, str]] = []
         self._count = 0
 
     def __len__(self) -> int:
-        return len(self._parks)
+        return len(self.waits)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._parks
+        return key in self.waits
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._parks)
+        return iter(self.waits)
 
     def add(self, key: str, park: Park) -> None:
         """Let a step wait; one that waits already keeps its place."""
-        known = self._parks.get(key)
+        known = self.waits.get(key)
         if known is not None and known[0] == park:
             return
         self._count += 1
-        self._parks[key] = park, self._count
+        self.waits[key] = park, self._count
         heapq.heappush(self._queue, (park.until, self._count, key))
 
     def remove(self, key: str) -> None:
         """Forget a step, whether it waits or not."""
-        if self._parks.pop(key, None) is not None and len(self._queue) > SLACK + 2 * len(self._parks):
-            self._queue = [(park.until, number, key) for key, (park, number) in self._parks.items()]
+        if self.waits.pop(key, None) is not None and len(self._queue) > SLACK + 2 * len(self.waits):
+            self._queue = [(park.until, number, key) for key, (park, number) in self.waits.items()]
             heapq.heapify(self._queue)
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self.waits.clear()
+        self._queue.clear()
 
     def due(self, at: int) -> list[str]:
         """Take out those whose time has come; of two due at one instant, the one first that came first."""
         keys = []
         while (first := self._first()) is not None and first[0] <= at:
             keys.append(first[2])
-            del self._parks[first[2]]
+            del self.waits[first[2]]
         return keys
 
     def awaiting(self, type_: str) -> list[str]:
         """List those that wait for events of a type, in the order in which they came."""
-        return [key for key, (park, _) in self._parks.items() if park.event == type_]
+        return [key for key, (park, _) in self.waits.items() if park.event == type_]
 
     def until(self) -> int | None:
         """Say when the first is due; None when none waits."""
@@ -69,13 +77,13 @@ class Parked:
 
     def awaits(self) -> list[str]:
         """List the types of events that any of them waits for."""
-        return sorted({park.event for park, _ in self._parks.values() if park.event is not None})
+        return sorted({park.event for park, _ in self.waits.values() if park.event is not None})
 
     def _first(self) -> tuple[int, int, str] | None:
         queue = self._queue
         while queue:
             _, number, key = queue[0]
-            known = self._parks.get(key)
+            known = self.waits.get(key)
             if known is not None and known[1] == number:
                 return queue[0]
             heapq.heappop(queue)
@@ -84,6 +92,8 @@ class Parked:
 
 class Alarm:
     """Calls ``ring`` at an instant; there is one at a time."""
+
+    __slots__ = ("_at", "_call", "_timer")
 
     def __init__(self, ring: Callable[[], None]) -> None:
         """Make one that is not set."""

@@ -24,16 +24,18 @@ from wflow.errors import LinkError, LoadError, WflowError, WorkflowInternalError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
 from wflow.runtime import beginning, loader, worker, workers
+from wflow.runtime.ahead import Ahead, Outdated
 from wflow.runtime.attempt import THREADS, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
 from wflow.runtime.failures import error_of, failure_of
-from wflow.runtime.home import State
 from wflow.runtime.loop import in_order
-from wflow.runtime.outbox import Outbox
-from wflow.runtime.output import Lines, Output
+from wflow.runtime.outbox import Outbox, Unplayed
+from wflow.runtime.output import Output
 from wflow.runtime.rehearsal import refuse, rehearse, unplayed
+from wflow.runtime.residency import Residency
+from wflow.runtime.starting import Starting
 from wflow.runtime.streamed import Pieces
 from wflow.runtime.turn import Turn
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from wflow.runtime.code import Code
 
     Load = Callable[[Path, Manifest, Output], loader.Code]
+    Warm = Callable[[Sequence[str], Output], None]
     OfTurns = frames.Deliver | frames.Steer | frames.Drop | frames.HandBack | frames.Keep
 
 P = ParamSpec("P")
@@ -51,8 +54,6 @@ T = TypeVar("T")
 
 LINGER_S: Final = 0.02
 """An attempt that lasts longer is told before it ends, so that it counts if the process dies."""
-GRACE_S: Final = 10.0
-"""How long an instance at rest stays in memory."""
 PARENT_S: Final = 1.0
 """How often a runtime looks whether its runner lives, besides listening to the link."""
 _OUTSIDE: Final = Place(0, "")
@@ -69,41 +70,50 @@ def plainly(root: Path, manifest: Manifest, output: Output) -> loader.Code:
 class Runtime:
     """Plays turns, answers requests, and says everything over the link."""
 
-    def __init__(self, load: Load = plainly) -> None:
-        """Make an empty one on the running loop; `serve` connects it. ``load`` imports the user's code."""
+    def __init__(self, load: Load = plainly, warm: Warm | None = None) -> None:
+        """Make an empty one on the running loop; `serve` connects it. ``load`` imports the user's code.
+
+        ``warm`` imports libraries before that, where they are asked for.
+        """
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wflow-step")
         self.draining = False
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
-        self.channel: Channel[frames.ToRuntime] = Channel(frames.ToRuntime, self._hear, self._lost)
-        self.outbox = Outbox(self.channel.send)
+        self.channel: Channel[frames.ToRuntime] = Channel(
+            frames.ToRuntime,
+            self._hear,
+            self._lost,
+            on_full=lambda: self.output.hold(held=self.channel.full),
+        )
+        self.outbox = Outbox(self.channel.send_now)
         self.pieces = Pieces(self.call)
         self.output = Output(self._loop, self.channel.send)
         self._limits: dict[str, int] = {}
         self._import = load
+        self._warm = warm
         self._code = loader.Code()
         self._env = self._mute = Env({})
         self._turns: dict[int, Turn] = {}
-        self._resting: dict[int, float] = {}
+        self.residency = Residency(self._turns, self._evicted)
+        self._starting = Starting(self._turns, self.outbox, self._start)
         self._young: list[tuple[Turn, str]] = []
         self._old: list[tuple[Turn, str]] = []
         self._calls: dict[int, asyncio.Future[object]] = {}
         self._fetches: set[asyncio.Task[None]] = set()
         self._next_call = 0
-        self._sweeper: asyncio.TimerHandle | None = None
 
     async def serve(self, sock: socket.socket) -> None:
         """Talk over ``sock`` until the runner hangs up."""
         await connect(self.channel, sock)
         self.channel.send(frames.Hello(frames.PROTOCOL, os.getpid()))
-        self._sweeper = self._loop.call_later(GRACE_S / 2, self._sweep)
+        self.residency.start()
         await self._gone.wait()
 
     def close(self) -> None:
         """Let go of everything, without a word; for one whose process goes on."""
         self._gone.set()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        self.residency.close()
+        self._starting.take_all()
         self.channel.close()
         for turn in list(self._turns.values()):
             turn.drop()
@@ -124,7 +134,7 @@ class Runtime:
 
     def rested(self, turn: Turn) -> None:
         """Keep a turn that rests in memory for a while."""
-        self._resting[turn.instance] = self._loop.time() + GRACE_S
+        self.residency.rested(turn)
 
     def handed(self, code: Code, spec: frames.Turn) -> Code:
         """Give what the user's `run` is to ask for its steps: the turn's code, or what stands before it."""
@@ -134,7 +144,7 @@ class Runtime:
         """Forget a turn."""
         if self._turns.get(turn.instance) is turn:
             del self._turns[turn.instance]
-            self._resting.pop(turn.instance, None)
+            self.residency.left(turn.instance)
         if released:
             self.channel.send(frames.Released([turn.instance]))
 
@@ -145,6 +155,7 @@ class Runtime:
             match message:
                 case frames.Acked(batch, refused):
                     self.outbox.acked(batch, refused)
+                    self._starting.look()
                 case frames.Play(turns):
                     self._play(turns)
                 case frames.Reply():
@@ -157,16 +168,29 @@ class Runtime:
                     self._hear_of(message)
                 case frames.Load():
                     self._load(message)
+                case frames.Warm(libraries):
+                    if self._warm is not None:
+                        self._warm(libraries, self.output)
                 case frames.Rehearse():
                     self._loop.call_soon(self._rehearse, message)
                 case frames.Drain():
                     self.draining = True
+                    if specs := self._starting.take_all():
+                        self.channel.send(frames.Released([spec.instance for spec in specs]))
                     for turn in list(self._turns.values()):
                         _tell(turn, turn.drain)
 
     def _hear_of(self, message: OfTurns) -> None:
-        """Hear of instances that are in memory, or were."""
+        """Hear of instances that are in memory, or were, or are to be."""
         turns = self._turns
+        told = [message.instance] if isinstance(message, frames.Deliver | frames.Steer) else message.instances
+        for spec in self._starting.take(told):
+            if isinstance(message, frames.HandBack):
+                self.channel.send(frames.Released([spec.instance]))
+            elif not isinstance(message, frames.Drop):
+                if isinstance(message, frames.Deliver):
+                    spec.events.append(message.event)
+                self._start(spec)
         match message:
             case frames.Deliver(instance, received):
                 if turn := turns.get(instance):
@@ -194,6 +218,8 @@ class Runtime:
             self._env = workers.env = build(manifest, load.secrets, self.call)
             self._mute = build(manifest, load.secrets, refuse)
             self._code = self._import(Path(load.root), manifest, self.output)
+        except Outdated:
+            self.channel.send(frames.Outdated())
         except LoadError as error:
             self.channel.send(
                 frames.NotLoaded(error.message, error.trace, error.file, error.line, error.hint)
@@ -204,20 +230,22 @@ class Runtime:
             trace = traceback.format_exc()
             self.channel.send(frames.NotLoaded(f"wflow cannot load this project: {error!r}", trace))
         else:
-            self.channel.send(frames.Loaded(list(self._code.workflows), self._code.handlers()))
+            self.channel.send(
+                frames.Loaded(list(self._code.workflows), self._code.handlers(), self._code.libraries)
+            )
 
     def _play(self, turns: Sequence[frames.Turn]) -> None:
         missing = []
         for spec in turns:
             turn = self._turns.get(spec.instance)
             if spec.records is None:
-                self._resting.pop(spec.instance, None)
+                self.residency.resumed(spec.instance)
                 if turn is None or _tell(turn, turn.resume, spec) is False:
                     missing.append(spec.instance)
                 continue
             if turn is not None:
                 turn.drop()
-            self._start(spec)
+            self._starting.add(spec)
         if missing:
             self.channel.send(frames.Missing(missing))
 
@@ -255,7 +283,7 @@ class Runtime:
         failure = failure_of(WorkflowInternalError(f"wflow cannot play this instance: {error!r}"))
         moved = Moved(status.PAUSED, at, failure=failure)
         self.outbox.add(
-            _Unplayed(spec), [moved], last_seq=spec.seq + 1, change=Held(spec.instance, at, failure)
+            Unplayed(spec), [moved], last_seq=spec.seq + 1, change=Held(spec.instance, at, failure)
         )
 
     async def _fetch(self, fetch: frames.Fetch) -> None:
@@ -307,34 +335,9 @@ class Runtime:
         if self._old:
             self._loop.call_later(LINGER_S, self._announce)
 
-    def _sweep(self) -> None:
-        """Let go of what has rested for a while; it goes on from its journal when it is due."""
-        self._sweeper = self._loop.call_later(GRACE_S / 2, self._sweep)
-        due = self._loop.time()
-        evicted = [instance for instance, until in self._resting.items() if until <= due]
-        for instance in evicted:
-            turn = self._turns.get(instance)
-            if turn is not None and turn.state is State.RESTING:
-                turn.drop()
-        if evicted:
-            self.channel.send(frames.Evicted(evicted))
-
-
-class _Unplayed:
-    """Speaks for an instance that has no turn."""
-
-    def __init__(self, spec: frames.Turn) -> None:
-        self.instance = spec.instance
-        self.epoch = spec.epoch
-
-    def acked(self, seq: int) -> None:
-        pass
-
-    def drop(self) -> None:
-        pass
-
-    def broke(self, error: Exception) -> None:
-        pass
+    def _evicted(self, instances: list[int]) -> None:
+        """Tell which are no longer in memory; they go on from their journals when they are due."""
+        self.channel.send(frames.Evicted(instances))
 
 
 def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -346,19 +349,11 @@ def _tell(turn: Turn, what: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
         return None
 
 
-def _for_good(root: Path, manifest: Manifest, output: Output) -> loader.Code:
-    """Import the project into a process that is there for nothing else: what it prints is told."""
-    sys.stdout, sys.stderr = Lines(output, "info"), Lines(output, "error")
-    code = loader.load(root, manifest)
-    gc.collect()
-    gc.freeze()
-    return code
-
-
 def main(descriptor: int) -> None:
     """Be a runtime on the link at the file descriptor, until the runner hangs up; then end at once."""
     import uvloop
 
+    ahead = Ahead()
     # Instances in memory are many small objects that live long; looking through them all every few hundred
     # allocations would take a third of the time of a step.
     gc.set_threshold(50_000, 20, 100)
@@ -370,7 +365,7 @@ def main(descriptor: int) -> None:
     threading.Thread(target=_watch, args=(os.dup(descriptor),), daemon=True).start()
 
     async def serve() -> None:
-        await Runtime(_for_good).serve(sock)
+        await Runtime(ahead.load, ahead.warm).serve(sock)
 
     code = 1
     try:

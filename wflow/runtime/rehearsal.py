@@ -167,7 +167,10 @@ class Rehearsal:
     def _beyond(self) -> Point | None:
         """Give the first step that the code asks for and the journal does not know."""
         known = self._machine.known
-        return next((point for point in self._machine.asked_for() if point.key not in known), None)
+        asked = self._machine.asked_for()
+        return next(
+            (Point(key=one.key, kind=one.kind, site=one.site) for one in asked if one.key not in known), None
+        )
 
     def _verdict(self, failure: Failure | None = None, divergence: Divergence | None = None) -> Verdict:
         recorded = len(self._machine.outcomes)
@@ -186,7 +189,7 @@ class _Watched(Machine):
         **options: Any,
     ) -> None:
         super().__init__(journal, **options)
-        self.outcomes = [fact for _, fact in self._unheard._facts]  # noqa: SLF001 - before it hands them out
+        self.outcomes = [*self.unheard]
         self.known = frozenset(self._pasts)
         self.heard = self.at = 0
         self._watch = watch
@@ -195,7 +198,7 @@ class _Watched(Machine):
     def next(self, durable: int) -> News | None:
         with self._parting():
             news = super().next(durable)
-        self.at = len(self.outcomes) - self._unheard.recorded
+        self.at = len(self.outcomes) - self.unheard.recorded
         if news is not None and self._watch is not None:
             self._watch(news)
         self.heard = self.at
@@ -213,13 +216,6 @@ class _Watched(Machine):
             if self._parted is not None:
                 self._parted(error)
             raise
-
-    def asked_for(self) -> list[Point]:
-        """List the steps that the code waits for, in the order in which it asked for them."""
-        return [
-            Point(key=key, kind=step.kind, site=getattr(self._pasts[key], "site", ""))
-            for key, step in self._steps.items()
-        ]
 
 
 class _Heard(Outbox):

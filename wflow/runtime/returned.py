@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wflow.engine import models, typed, values
 from wflow.engine.outcome import Err, Ok
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from wflow.engine.seen import Seen
 
 
+_NOTHING: Final = Ok()
+
+
 def kept(value: object, step: str, returns: object) -> Outcome:
     """Turn what the function of the step ``step`` returned into its outcome.
 
     That is an error, not to be tried again, when the value cannot be kept or does not fit ``returns``; for
     None everything fits.
     """
+    if value is None and returns is None:
+        return _NOTHING
     try:
         raw = values.encode(value)
     except Exception as wrong:  # noqa: BLE001 - beside what cannot be kept: an object that fails when looked at

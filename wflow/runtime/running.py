@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from wflow.engine.steps.do import Do
+from wflow.engine.steps.poll import Poll
+from wflow.engine.steps.rollback import Rollback
 from wflow.runtime.attempt import Attempt, Place
-from wflow.runtime.clock import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from wflow.engine.decisions import Run
     from wflow.engine.machine import Machine
     from wflow.engine.outcome import Outcome
+    from wflow.engine.past import Past
     from wflow.link import frames
     from wflow.runtime.attempt import Body
     from wflow.runtime.home import Home
@@ -30,17 +33,31 @@ class Running:
     begins, must know that it did. None begins before it is on disk that the code is new where it is.
     """
 
+    __slots__ = (
+        "_done",
+        "_home",
+        "_instance",
+        "_loop",
+        "_machine",
+        "_minded",
+        "_seed",
+        "attempts",
+        "prepared",
+        "undoable",
+    )
+
     def __init__(self, spec: frames.Turn, machine: Machine, home: Home, done: Done) -> None:
         """Begin with none."""
         self._instance = spec.instance
         self._seed = spec.seed
         self._machine = machine
         self._home = home
+        self._loop = asyncio.get_running_loop()
         self._done = done
         self._minded: frozenset[str] = frozenset()
         self.attempts: dict[str, Attempt | None] = {}
         """None is one that is prepared: it begins when that is on disk."""
-        self.prepared: dict[str, tuple[int, Body, Run]] = {}
+        self.prepared: dict[str, tuple[int, Past, Body, Run]] = {}
         self.undoable: dict[str, None] = {}
         """Those whose steps can be undone."""
 
@@ -48,11 +65,11 @@ class Running:
         """Put attempts of these steps, which were open when the process died, on disk before they begin."""
         self._minded = frozenset(keys)
 
-    def begin(self, key: str, body: Body, run: Run) -> bool:
+    def begin(self, key: str, body: Body, run: Run, at: int) -> bool:
         """Begin an attempt; False when it begins only once what the machine has made of it is durable."""
         machine = self._machine
-        machine.begin(key, run.attempt, now())
-        step: Any = machine.step(key)
+        past = machine.begin(key, run.attempt, at)
+        step: Any = past.step
         undoable = step.kind == "do" and step.undoable
         if undoable:
             self.undoable[key] = None
@@ -61,26 +78,18 @@ class Running:
             machine.announce([key])
         if told or machine.unsure:
             self.attempts[key] = None
-            self.prepared[key] = machine.seq, body, run
+            self.prepared[key] = machine.seq, past, body, run
             return False
-        self._call(key, step, body, run)
+        self._call(past, body, run)
         return True
 
     def durable(self, seq: int) -> list[str]:
         """Begin those that were waiting for what is on disk now; give their keys."""
         ready = [key for key, (wanted, *_) in self.prepared.items() if wanted <= seq]
         for key in ready:
-            _, body, run = self.prepared.pop(key)
-            self._call(key, self._machine.step(key), body, run)
+            _, past, body, run = self.prepared.pop(key)
+            self._call(past, body, run)
         return ready
-
-    def watch(self, key: str) -> bool:
-        """Mind the timeout of one that has lasted a while; False when it does not go on."""
-        attempt = self.attempts.get(key)
-        if attempt is None:
-            return False
-        attempt.watch()
-        return True
 
     def give_up(self, key: str) -> None:
         """End one unheard, if it goes on."""
@@ -95,8 +104,9 @@ class Running:
         for key in list(self.attempts):
             self.give_up(key)
 
-    def _call(self, key: str, step: Any, body: Body, run: Run) -> None:
-        machine = self._machine
+    def _call(self, past: Past, body: Body, run: Run) -> None:
+        key, step = past.key, past.step
+        assert isinstance(step, (Do, Poll, Rollback)), "nothing else is called"
         self.attempts[key] = Attempt(
             body,
             Place(
@@ -104,15 +114,16 @@ class Running:
                 key,
                 run.attempt,
                 self._seed,
-                machine.generation(key),
-                pieces=self._home.pieces,
-                room=machine.room,
+                past.generation,
+                self._home.pieces,
+                self._machine.room,
             ),
             self._home.threads,
             timeout_ms=run.timeout_ms,
             step=step,
-            last=body.delay is not None and machine.last(key),
-            done=functools.partial(self._ended, key),
+            last=body.delay is not None and past.last,
+            done=self._ended,
+            loop=self._loop,
         )
 
     def _ended(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True):
 
     def step(self, name: str) -> Do:
         """Make the step."""
+        if self is PLAIN:
+            return _plain(name)
         undoable, dynamic = self.rollback is not None, self.delay is not None
         return Do(name, self.retry, self.at_most_once, self.sensitive, undoable, dynamic)
 
@@ -74,6 +77,12 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 PLAIN: Final = Settings()
+"""Those of a step of which nothing is said."""
+
+
+@lru_cache(maxsize=1024)
+def _plain(name: str) -> Do:
+    return Do(name)
 
 
 def settings(step: str, options: Mapping[str, Any]) -> Settings:

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import wflow
 from wflow.engine.causes import GONE, MOVED, SAME
@@ -36,6 +36,8 @@ _SITE: Final = re.compile(r"(?P<file>.+?):(?P<line>\d+) (?P<text>.*)", re.DOTALL
 _places: dict[tuple[int, int], tuple[CodeType, str | None]] = {}
 """By the code object's address and the instruction: the code object, so that the address stays its own, and
 its site; None for code of wflow or asyncio, "" for where the search ends."""
+remembered: dict[object, Any] = {}
+"""What others know by places; it is forgotten with them."""
 _roots: list[str] = []
 
 
@@ -43,6 +45,14 @@ def seen_from(root: Path) -> None:
     """Show files as they are called from ``root`` on, the project's folder."""
     _roots[:] = [str(root)]
     _places.clear()
+    remembered.clear()
+
+
+def of(frame: FrameType) -> str | None:
+    """Tell the site of the code at ``frame``; None when it is wflow's own or asyncio's."""
+    key = id(frame.f_code), frame.f_lasti
+    place = _places.get(key) or _remember(key, frame)
+    return place[1]
 
 
 def here(depth: int = 1) -> str:

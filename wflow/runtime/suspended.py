@@ -29,9 +29,10 @@ def tasks(rehearsal: Rehearsal) -> list[asyncio.Task[Any]]:
 
 def waiter(rehearsal: Rehearsal, key: str) -> asyncio.Task[Any] | None:
     """Find the task that hears next of the step ``key``; None when none waits for it by itself."""
-    future = rehearsal.turn.code._futures.get(key)  # noqa: SLF001 - the code keeps it from everybody else
-    if future is None:
+    asked = rehearsal.turn.steps.asked.get(key)
+    if asked is None:
         return None
+    future = asked[0]
     return next((task for task in tasks(rehearsal) if getattr(task, "_fut_waiter", None) is future), None)
 
 

@@ -18,7 +18,7 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from wflow.engine import facts, status
+from wflow.engine import facts, names, status
 from wflow.engine.changes import Held, Rested
 from wflow.engine.facts import Moved, Received, Settled
 from wflow.engine.machine import Machine
@@ -47,6 +47,24 @@ if TYPE_CHECKING:
 class Turn:
     """See the module. ``start`` makes the coroutine that runs the user's `run`, given the turn."""
 
+    __slots__ = (
+        "__weakref__",
+        "_address",
+        "_arrived",
+        "_course",
+        "_durable",
+        "_handing_back",
+        "_home",
+        "_params_bytes",
+        "_pausing",
+        "_running",
+        "code",
+        "epoch",
+        "instance",
+        "machine",
+        "steps",
+    )
+
     def __init__(
         self,
         spec: frames.Turn,
@@ -63,6 +81,7 @@ class Turn:
         self.instance = spec.instance
         self.epoch = spec.epoch
         self._address = spec.workflow, spec.id
+        self._params_bytes = len(spec.params)
         journal = [facts.decode(raw) for raw in spec.records or ()]
         self.machine = machine(journal, seq=spec.seq, step_limit=step_limit, died=spec.died)
         self._home = home
@@ -83,6 +102,11 @@ class Turn:
     def state(self) -> State:
         """Whether it plays, rests in memory, or is over."""
         return self.code.state
+
+    @property
+    def value_bytes(self) -> int:
+        """How many bytes of values its code has been given, which it may have kept."""
+        return self._params_bytes + names.STATE_BYTES - self.machine.room
 
     # -- what the runtime tells it -------------------------------------------------------------------------
 
@@ -126,17 +150,25 @@ class Turn:
 
     def acked(self, seq: int) -> None:
         """Hear that the facts up to ``seq`` are on disk: their outcomes may be seen now."""
-        self._durable = max(self._durable, seq)
+        self._durable = max(seq, self._durable)
         if self.code.state is PLAYING:
             if self._running.prepared:
                 self.steps.began(self._durable)
             self._pump()
+        elif self.code.state is RESTING and self._durable == self.machine.seq:
+            self._home.rested(self)
 
     def announce(self, key: str) -> None:
         """Make a fact of an attempt or a wait that has lasted a while, and mind the attempt's timeout."""
-        if self.code.state is PLAYING and self.steps.watch(key):
-            self.machine.announce([key])
-            self._say()
+        if self.code.state is not PLAYING:
+            return
+        attempt = self._running.attempts.get(key)  # nearly all of them are over by now
+        if attempt is not None:
+            attempt.watch()
+        elif key not in self.steps.parked.waits:
+            return
+        self.machine.announce([key])
+        self._say()
 
     def drop(self) -> None:
         """End here and now: the claim is over, or the turn is evicted. Nothing is said."""
@@ -172,12 +204,9 @@ class Turn:
     # -- the cycle -----------------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        machine, code, loop, course = self.machine, self.code, self.code.loop, self._course
+        machine, code, course = self.machine, self.code, self._course
         try:
-            loop.run()
-            while code.diverged is None and (news := machine.next(self._durable)) is not None:
-                course.hear(news)
-                loop.run()
+            code.loop.run(self._hear)
         except NonDeterminismError as diverged:
             code.diverged = diverged
         except Spinning as spinning:
@@ -191,14 +220,25 @@ class Turn:
             self._end(over)
             return
         self._pausing = self._pausing and not machine.rolling_back
-        if not machine.replaying and not self._holds_back:
+        if not (machine.unheard.recorded or self._holds_back):
             self.steps.decide_new()
         self._say()
+
+    def _hear(self) -> bool:
+        """Let the code, which is quiet, hear of what comes next; False when nothing does that is on disk."""
+        if self.code.diverged is not None:
+            return False
+        news = self.machine.next(self._durable)
+        if news is None:
+            return False
+        self._course.hear(news)
+        return True
 
     @property
     def _holds_back(self) -> bool:
         """Whether nothing new may begin."""
-        return self._pausing or self._handing_back or self._home.draining or self.machine.asked
+        asked = self.machine.unheard.asked > 0
+        return asked or self._pausing or self._handing_back or self._home.draining
 
     def _report(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
         try:
@@ -246,10 +286,13 @@ class Turn:
 
     def _say(self) -> None:
         """Commit what became fact; rest, or be released, when nothing goes on."""
-        idle = not self._running.attempts and not self.machine.awaiting
-        if idle and (self._handing_back or self._home.draining):
+        machine = self.machine
+        if self._running.attempts or machine.unheard.facts or machine.awaiting:
+            if machine.made or self.code.told is not None:
+                self._commit()
+        elif self._handing_back or self._home.draining:
             self._release()
-        elif idle and not self.machine.replaying:
+        elif not self.machine.replaying:
             self._rest()
         else:
             self._commit()
@@ -284,7 +327,6 @@ class Turn:
         self.code.state = RESTING
         self.steps.still()
         self._commit(Rested(self.instance, at, wake_at, self.steps.parked.awaits()))
-        self._home.rested(self)
 
     def _release(self) -> None:
         """Hand the instance back; whatever was said must be on disk first."""
@@ -316,4 +358,7 @@ class Turn:
         self.code.state = OVER
         self.steps.forget_all()
         self.code.loop.evict()
+        self.code.end()
+        # They point back at it: without them it goes at once, and the collector need not look for it.
+        del self._running, self.steps, self._course
         self._home.left(self, released=released)

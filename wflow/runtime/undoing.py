@@ -62,13 +62,15 @@ def undoing(step: str, function: Callable[..., object], retry: Retry, delay: Del
 class Undoings:
     """The rollbacks of one pass through the code, in the order in which their steps began."""
 
+    __slots__ = ("_left", "_orders", "_outcomes", "known")
+
     def __init__(self) -> None:
         """Begin with none."""
         self.known: dict[str, Undoing] = {}
         """By the keys of their steps."""
         self._orders: dict[str, int] = {}
         self._outcomes: dict[str, Outcome] = {}
-        self._left: set[str] = set()
+        self._left: dict[str, None] = {}
 
     def add(self, key: str, one: Undoing, order: int) -> None:
         """Note the rollback of a step that the code asked for, as the ``order``-th of all."""
@@ -85,7 +87,7 @@ class Undoings:
     def given_up(self, key: str, machine: Machine) -> None:
         """Note that the code gave a step up in the middle, or before it saw the outcome."""
         if key in self.known and machine.began(key):
-            self._left.add(key)
+            self._left[key] = None
             if (outcome := machine.outcome(key)) is not None:
                 self.heard(key, outcome)
 

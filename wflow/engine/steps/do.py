@@ -49,7 +49,10 @@ class Do(msgspec.Struct, frozen=True, gc=False):
 
     def decide(self, past: Past, now: int) -> Decision:
         """Run, wait for the next attempt, or give up with the last error."""
-        return attempted(past, self.retry, now, at_most_once=self.at_most_once, dynamic=self.dynamic)
+        failure, retry = past.failure, self.retry
+        if failure is None:
+            return Run(past.attempt + 1, retry.timeout_ms)
+        return tried(past, failure, retry, now, at_most_once=self.at_most_once, dynamic=self.dynamic)
 
     def recorded(self, detail: Mapping[str, Any]) -> Do:
         """Give the step with the settings of its first start, which hold for its life.
@@ -72,7 +75,7 @@ class Do(msgspec.Struct, frozen=True, gc=False):
     def describe(self) -> dict[str, object]:
         """Show the settings only where they are not the defaults."""
         told: dict[str, object] = {}
-        if self.retry != DEFAULT or self.dynamic:
+        if (self.retry is not DEFAULT and self.retry != DEFAULT) or self.dynamic:
             told = described(self.retry, dynamic=self.dynamic)
         if self.at_most_once:
             told["atMostOnce"] = True
@@ -83,19 +86,16 @@ class Do(msgspec.Struct, frozen=True, gc=False):
         return told
 
 
-def attempted(
-    past: Past, retry: Retry, now: int, *, at_most_once: bool = False, dynamic: bool = True
+def tried(
+    past: Past, failure: Failure, retry: Retry, now: int, *, at_most_once: bool = False, dynamic: bool = True
 ) -> Decision:
-    """Judge the attempts of a function: run it (again), wait, or give up with the last error.
+    """Judge a function whose last attempt ended with ``failure``: run it again, wait, or give up with that.
 
     An attempt that was cut off is made again at once and uses up no retry, unless it is ``at_most_once``; but
     a function that keeps ending its process is given up. Unless it is ``dynamic``, the policy gives the
     delays, whatever a function has said.
     """
     again = Run(past.attempt + 1, retry.timeout_ms)
-    failure = past.failure
-    if failure is None:
-        return again
     spent = past.failures + past.deaths if at_most_once else past.failures
     if failure == INTERRUPTED:
         if past.deaths >= DEATHS:

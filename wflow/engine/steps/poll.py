@@ -9,7 +9,7 @@ import msgspec
 from wflow.engine.decisions import Decision, Park, Run, Settle
 from wflow.engine.outcome import INTERRUPTED, NOT_YET, Err, Failure
 from wflow.engine.retry import DEFAULT, Retry
-from wflow.engine.steps.do import attempted, described
+from wflow.engine.steps.do import described, tried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,11 @@ class Poll(msgspec.Struct, frozen=True, gc=False):
 
     def decide(self, past: Past, now: int) -> Decision:
         """Check, wait for the next check, give up with the last error, or time out."""
-        if past.failure != NOT_YET and isinstance(over := attempted(past, self.retry, now), Settle):
-            return over
+        failure = past.failure
+        if failure is not None and failure != NOT_YET:
+            over = tried(past, failure, self.retry, now)
+            if isinstance(over, Settle):
+                return over
         due, deadline = self._due(past), past.opened_at + past.paused_ms + self.timeout_ms
         if now >= deadline and due >= deadline:
             return Settle(Err(self._timed_out(past)))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import msgspec
 
 from wflow.engine import names
+from wflow.engine.decisions import Run
 from wflow.engine.retry import DEFAULT, Retry
-from wflow.engine.steps.do import attempted, described
+from wflow.engine.steps.do import described, tried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,9 @@ class Rollback(msgspec.Struct, frozen=True, gc=False):
 
     def decide(self, past: Past, now: int) -> Decision:
         """Run, wait for the next attempt, or give up with the last error."""
-        return attempted(past, self.retry, now)
+        if past.failure is None:
+            return Run(past.attempt + 1, self.retry.timeout_ms)
+        return tried(past, past.failure, self.retry, now)
 
     def recorded(self, detail: Mapping[str, object]) -> Rollback:
         """Give itself; how a rollback is retried may change with the code."""
