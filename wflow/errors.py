@@ -186,10 +186,15 @@ class TooLarge(Refused):
 
 
 class TooMany(Refused):
-    """The runner is at a ceiling for now."""
+    """The runner is at a ceiling for now; it may go well after ``retry_after_s`` seconds."""
 
     code = 10429
     retryable = True
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after_s: int = 1) -> None:
+        """Keep after how many seconds to try again."""
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class LoadError(WflowError):

@@ -952,3 +952,27 @@ def test_what_rests_is_woken_by_an_event_and_not_by_another(on_workflow):
         assert (await control.get("orders", "a")).wake_at == control.at
 
     on_workflow(story)
+
+
+def test_a_priority_is_that_of_each_instance_and_of_all_of_a_batch(on_workflow):
+    async def story(control, orders):
+        await orders.create(id="a", priority=1)
+        await orders.create({"id": "b", "priority": 5})
+        await orders.create(id="c")
+        await orders.create_batch(instances=[{"id": "d", "priority": 2}])
+        made = await orders.create_batch(count=1, priority=4)
+        ids = [*"abcd", made.created[0].id]
+        assert [(await control.get("orders", id_)).priority for id_ in ids] == [1, 5, 3, 2, 4]
+
+    on_workflow(story)
+
+
+@pytest.mark.parametrize("wrong", [0, 6, True, "1", 1.0, None])
+def test_a_priority_that_is_none_is_refused(on_workflow, wrong):
+    async def story(control, orders):
+        with pytest.raises(
+            InvalidInput, match=r"`priority` is a whole number from 1 \(first\) to 5 \(last\)"
+        ):
+            await orders.create(priority=wrong)
+
+    on_workflow(story)

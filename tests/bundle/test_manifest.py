@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wflow import __version__
 from wflow.bundle import manifest
-from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
+from wflow.bundle.manifest import Admission, KvEntry, Manifest, WorkflowEntry
 from wflow.config.model import KvNamespace, Retention, Workflow
 from wflow.errors import BundleError
 
@@ -47,6 +47,9 @@ def test_a_manifest_says_what_the_project_says(project):
                     class_name="A",
                     step_limit=25_000,
                     concurrency=5,
+                    concurrency_key="customer.id",
+                    per_key=2,
+                    start_rate=0.5,
                     default_retention=Retention(success_ms=0, error_ms=86_400_000),
                 ),
                 Workflow(binding="B", name="b", class_name="B", script_name="shop"),
@@ -70,6 +73,7 @@ def test_a_manifest_says_what_the_project_says(project):
                 binding="A",
                 step_limit=25_000,
                 concurrency=5,
+                admission=Admission(key="customer.id", per_key=2, start_rate=0.5),
                 success_retention_ms=0,
                 error_retention_ms=86_400_000,
             ),
@@ -199,6 +203,18 @@ def test_a_variable_that_contains_itself_is_refused(project):
             changed(workflows=[{"name": "a", "class_name": "A", "binding": "A", "concurrency": 0}]),
             "concurrency",
         ),
+        (
+            changed(
+                workflows=[{"name": "a", "class_name": "A", "binding": "A", "admission": {"per_key": 0}}]
+            ),
+            "per_key",
+        ),
+        (
+            changed(
+                workflows=[{"name": "a", "class_name": "A", "binding": "A", "admission": {"start_rate": -1}}]
+            ),
+            "start_rate",
+        ),
         (changed(vars={"a": json.loads("[" * 102 + "]" * 102)}), "more than 100 levels"),
         (changed(vars=[]), "$.vars"),
     ],
@@ -239,3 +255,11 @@ def test_any_json_in_the_variables_comes_back(variables):
     found = manifest.decode(manifest.encode(described))
     assert found == described
     assert found.digest == described.digest
+
+
+def test_a_workflow_that_says_nothing_of_admission_has_the_digest_that_it_always_had():
+    plain = WorkflowEntry(name="a", class_name="A", binding="A")
+    assert b"admission" not in manifest.encode(msgspec.structs.replace(PLAIN, workflows=(plain,)))
+    ruled = msgspec.structs.replace(plain, admission=Admission(creation_rate=5.0))
+    kept = manifest.decode(manifest.encode(msgspec.structs.replace(PLAIN, workflows=(ruled,))))
+    assert kept.workflows == (ruled,)

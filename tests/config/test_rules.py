@@ -31,6 +31,9 @@ def judge(rule: object, toml: str) -> object:
         (rules.duration, "1_500", 1_500),
         (rules.duration, '"3 days"', 3 * 86_400_000),
         (rules.cron, '"*/5 0-6 1,15 JAN ?"', "*/5 0-6 1,15 JAN ?"),
+        (rules.rate, '"120/min"', 2.0),
+        (rules.dotted, '"customer.id"', "customer.id"),
+        (rules.dotted, '"an id"', "an id"),
         (rules.whole(1, 3), "3", 3),
         (rules.each(rules.text), '["a", "b"]', ("a", "b")),
         (rules.each(rules.text), "[]", ()),
@@ -70,6 +73,22 @@ def test_a_good_value_is_taken(rule: object, toml: str, value: object):
         (rules.duration, '"3 dys"', ': must be 0 to 365 days, in milliseconds or as "3 days", not "3 dys"'),
         (rules.duration, "-1", ': must be 0 to 365 days, in milliseconds or as "3 days", not -1'),
         (rules.duration, "true", ': must be 0 to 365 days, in milliseconds or as "3 days", not true'),
+        (
+            rules.rate,
+            '"3 a day"',
+            (
+                ': must be a rate, not "3 a day": a rate is a number and a time, such as "300/s", "20/min", '
+                '"1000/h" or "5/d"'
+            ),
+        ),
+        (
+            rules.dotted,
+            '"a.b.c.d.e.f.g.h.i.j.k"',
+            (
+                ': must be the way to a value in the params, such as "customer.id" (1-10 names), '
+                'not "a.b.c.d.e.f.g.h.i.j.k"'
+            ),
+        ),
         (rules.whole(1, 3), "0", ": must be a whole number from 1 to 3, not 0"),
         (rules.whole(1, 3), "true", ": must be a whole number from 1 to 3, not true"),
         (rules.whole(1, 3), "2.0", ": must be a whole number from 1 to 3, not 2.0"),

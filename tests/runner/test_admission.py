@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.runner.stage import Desk, Faulty, build, desk, entry, meanwhile, until
+from tests.runner.stage import Desk, Faulty, PaperPeer, build, desk, entry, meanwhile, until
 from wflow import stores
+from wflow.bundle.manifest import Admission as Rules
 from wflow.engine import facts, values
 from wflow.engine.changes import Ended, Rested
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import admission as admissions
+from wflow.runner import beginnings, handing
 from wflow.runner.deployments import point
+from wflow.runner.peer import FRESH
 from wflow.runner.registry import Beside
-from wflow.stores.store import Batch
+from wflow.stores.store import Batch, Pressure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -197,7 +204,7 @@ def test_a_version_that_stays_broken_is_tried_less_and_less_often(tmp_path):
 
 
 def test_a_broken_version_is_tried_again_without_being_asked(tmp_path, monkeypatch):
-    monkeypatch.setattr(admissions, "BROKEN_MS", (30,))
+    monkeypatch.setattr(handing, "BROKEN_MS", (30,))
 
     async def story() -> None:
         async with desk(tmp_path) as on:
@@ -421,7 +428,323 @@ def test_an_instance_in_memory_is_resumed_without_its_journal_and_with_its_news(
     asyncio.run(story())
 
 
-# -- the end of the runner -------------------------------------------------------------------------------
+# -- who gets how much ---------------------------------------------------------------------------------
+
+
+async def crowd(on: Desk, workflow: str, count: int, **more: Any) -> None:
+    for start in range(0, count, 100):
+        await on.create(workflow, *(f"{workflow}-{n}" for n in range(start, min(start + 100, count))), **more)
+
+
+@pytest.fixture(autouse=True)
+def _any_pace_will_do(monkeypatch):
+    """Take no lesson from how slow the machine is."""
+    monkeypatch.setattr(beginnings, "GOAL_MS", 60_000)
+
+
+async def slow_peer(on: Desk, version: str = "v1") -> PaperPeer:
+    """Have a runtime that begins only what the test lets it begin."""
+    peer = await on.fleet.peer(version)
+    peer.is_slow = True
+    return peer
+
+
+def test_a_runtime_is_handed_no_more_than_it_begins(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("big"))
+            peer = await slow_peer(on)
+            await crowd(on, "big", 700)
+            on.start()
+            await until(lambda: len(peer.turns) == FRESH, "as many as it may be handed")
+            await meanwhile(0.05)
+            assert len(peer.turns) == on.admission.running == FRESH
+            peer.begin(200)
+            await until(lambda: len(peer.turns) == FRESH + 200, "as many as it has begun")
+
+    asyncio.run(story())
+
+
+def test_the_first_instance_of_a_workflow_is_among_the_next_turns_whatever_another_one_has_queued(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=5_000) as on:
+            on.declare(entry("big"), entry("small"))
+            peer = await slow_peer(on)
+            await crowd(on, "big", 2_000)
+            on.start()
+            await until(lambda: len(peer.turns) == FRESH, "the crowd")
+            await on.create("small", "first")
+            peer.begin(FRESH // 4)
+            await until(lambda: "first" in on.fleet.turns, "the first one")
+            assert on.fleet.turns.index("first") - FRESH <= 1, "it had to wait for some of the crowd to begin"
+
+    asyncio.run(story())
+
+
+def test_the_first_instance_of_a_workflow_goes_though_a_crowd_has_woken(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=5_000) as on:
+            on.declare(entry("big"), entry("small"))
+            peer = await slow_peer(on)
+            await crowd(on, "big", 700)
+            claims = await on.store.claim({"big": 700}, owner="before", now=on.control.at)
+            rested = [Rested(one.key, on.control.at, on.control.at, []) for one in claims]
+            await on.store.append(Batch(claims=[(one.key, one.epoch) for one in claims], changes=rested))
+            on.start()
+            await until(lambda: len(peer.turns) == FRESH, "the first of the crowd")
+            await on.create("small", "first")
+            peer.begin(FRESH // 4)
+            await until(lambda: "first" in on.fleet.turns, "the first one")
+            assert on.fleet.turns.index("first") - FRESH <= 1
+            while len(on.fleet.turns) < 701:
+                peer.begin(100)
+                await meanwhile(0.001)
+            assert sorted(on.fleet.turns) == sorted(["first", *(one.id for one in claims)])
+
+    asyncio.run(story())
+
+
+def test_workflows_that_always_have_more_are_handed_out_in_equal_parts(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=5_000) as on:
+            on.declare(entry("big"), entry("other"), entry("third"))
+            peer = await slow_peer(on)
+            await crowd(on, "big", 1_000)
+            await crowd(on, "other", 1_000)
+            await crowd(on, "third", 1_000)
+            on.start()
+            for _ in range(12):
+                await until(lambda: len(peer.fresh) >= FRESH - 3, "what it may be handed")
+                peer.begin(100)
+            names = [turn.partition("-")[0] for turn in on.fleet.turns]
+            counts = {name: names.count(name) for name in ("big", "other", "third")}
+            assert max(counts.values()) - min(counts.values()) <= FRESH, counts
+
+    asyncio.run(story())
+
+
+def test_with_one_slot_two_workflows_take_turns(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=1) as on:
+            on.declare(entry("a"), entry("b"))
+            await on.create("a", "a-1", "a-2", "a-3")
+            await on.create("b", "b-1", "b-2", "b-3")
+            on.start()
+            for number in range(1, 7):
+                await until(lambda: len(on.fleet.turns) == number, "the next")  # noqa: B023
+                last = on.claim_of(on.fleet.turns[-1])
+                await on.change(last, ended(last.key))
+            assert [turn[0] for turn in on.fleet.turns] == list("ababab")
+
+    asyncio.run(story())
+
+
+def test_beside_the_ceiling_there_are_slots_for_those_who_have_few(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=640) as on:
+            on.declare(entry("big"), entry("small"))
+            await crowd(on, "big", 700)
+            on.start()
+            await until(lambda: on.admission.running == 640, "all slots to be taken")
+            await meanwhile(0.05)
+            assert on.admission.running == 640
+            await on.create("small", "first")
+            await until(lambda: "first" in on.fleet.turns, "the first one")
+
+    asyncio.run(story())
+
+
+def test_a_workflow_that_is_alone_gets_all_of_the_ceiling(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=640) as on:
+            on.declare(entry("big"))
+            await crowd(on, "big", 700)
+            on.start()
+            await until(lambda: on.admission.running == 640, "all slots to be taken")
+            await meanwhile(0.05)
+            assert on.admission.running == 640
+
+    asyncio.run(story())
+
+
+def test_a_runtime_that_begins_nothing_keeps_nobody_else_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(beginnings, "STUCK_MS", 20)
+    monkeypatch.setattr(admissions, "STUCK_MS", 20)
+
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            old = await slow_peer(on)
+            await crowd(on, "orders", FRESH)
+            on.start()
+            await until(lambda: len(old.turns) == FRESH, "the old version to have all it may")
+            on.declare(entry("orders"), version="v2")
+            await on.create("orders", "new")
+            await until(lambda: "new" in on.fleet.turns, "the new version to go on")
+
+    asyncio.run(story())
+
+
+def test_more_urgent_instances_are_handed_out_first(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=1))
+            await on.create("orders", "usual")
+            await on.create("orders", "late", priority=5)
+            await on.create("orders", "urgent", priority=1)
+            on.start()
+            for number in range(1, 4):
+                await until(lambda: len(on.fleet.turns) == number, "the next")  # noqa: B023
+                last = on.claim_of(on.fleet.turns[-1])
+                await on.change(last, ended(last.key))
+            assert on.fleet.turns == ["urgent", "usual", "late"]
+
+    asyncio.run(story())
+
+
+# -- limits --------------------------------------------------------------------------------------------
+
+
+def live(on: Desk, workflow: str) -> Counter[str | None]:
+    """Count by concurrency key the claims that live, as another connection to the database sees it."""
+    with closing(sqlite3.connect(on.data / "wflow.sqlite")) as db:
+        asked = "SELECT concurrency_key FROM instances WHERE workflow = ? AND owner IS NOT NULL"
+        return Counter(key for (key,) in db.execute(asked, (workflow,)))
+
+
+def test_no_more_than_the_limits_run_at_any_instant_and_all_have_their_turn(tmp_path):
+    async def story() -> None:
+        chance = random.Random(7)
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=5, admission=Rules(key="of", per_key=2)))
+            for n in range(60):
+                params = values.encode({"of": chance.choice(["ann", "bob", "cid", None])})
+                await on.create("orders", f"i{n}", params=params)
+            on.start()
+            over: set[str] = set()
+            while len(over) < 60:
+                await until(on.claims, "somebody to run")
+                running = live(on, "orders")
+                assert running.total() <= 5
+                assert all(count <= 2 for key, count in running.items() if key is not None)
+                claim = chance.choice(on.claims())
+                if chance.random() < 0.3:
+                    await on.change(claim, Rested(claim.key, on.control.at, on.control.at, []))
+                    on.admission.due("orders", on.control.at)
+                else:
+                    await on.change(claim, ended(claim.key))
+                    over.add(claim.id)
+            assert live(on, "orders").total() == on.admission.running == 0
+
+    asyncio.run(story())
+
+
+def test_the_next_of_a_key_goes_when_one_of_it_ends(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(key="customer.id", per_key=1)))
+            for id_ in "abc":
+                await on.create("orders", id_, params=values.encode({"customer": {"id": 7}}))
+            on.start()
+            for number, id_ in enumerate("abc", 1):
+                await until(lambda: on.fleet.turns == list("abc"[:number]), id_)  # noqa: B023
+                assert (await on.get("orders", id_)).concurrency_key == "7"
+                await on.change(on.claim_of(id_), ended(on.claim_of(id_).key))
+
+    asyncio.run(story())
+
+
+def test_a_deploy_that_lowers_the_limit_ends_nothing_and_lets_nobody_in_before_there_is_room(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=3))
+            await on.create("orders", *"abcde")
+            on.start()
+            await until(lambda: on.fleet.turns == ["a", "b", "c"], "the first three")
+            on.declare(entry("orders", limit=1), version="v2")
+            on.admission.wake()
+            for id_ in "ab":
+                await on.change(on.claim_of(id_), ended(on.claim_of(id_).key))
+                await meanwhile(0.02)
+                assert on.fleet.turns == ["a", "b", "c"]
+            await on.change(on.claim_of("c"), ended(on.claim_of("c").key))
+            await until(lambda: on.fleet.turns == ["a", "b", "c", "d"], "the next")
+            assert on.admission.running == 1
+
+    asyncio.run(story())
+
+
+def test_a_deploy_that_lets_more_of_a_key_run_has_those_go_that_were_set_aside(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(key="of", per_key=1)))
+            await on.create("orders", *"abcd", params=values.encode({"of": "ann"}))
+            on.start()
+            await until(lambda: on.fleet.turns == ["a"], "the first")
+            on.declare(entry("orders", admission=Rules(key="of", per_key=3)), version="v2")
+            on.admission.wake()
+            await until(lambda: on.admission.running == 3, "two more")
+            on.declare(entry("orders"), version="v3")
+            on.admission.wake()
+            await until(lambda: on.admission.running == 4, "the last")
+
+    asyncio.run(story())
+
+
+def test_what_had_a_place_when_the_runner_was_killed_has_it_again_and_no_place_is_lost(tmp_path):
+    async def killed() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=2))
+            await on.create("orders", *"abcd")
+            assert len(await on.store.claim({"orders": 2}, owner="runner", now=on.control.at)) == 2
+
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", limit=2))
+            on.start()
+            await until(lambda: on.fleet.turns == ["a", "b"], "the same two")
+            for id_ in "ab":
+                await on.change(on.claim_of(id_), ended(on.claim_of(id_).key))
+            await until(lambda: on.fleet.turns == ["a", "b", "c", "d"], "the others")
+
+    asyncio.run(killed())
+    asyncio.run(story())
+
+
+def test_no_more_begin_within_a_second_than_the_start_rate_says(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(start_rate=10.0)))
+            await on.create("orders", "slept")
+            await rest(on, "slept", "orders", wake_in_ms=0)
+            await crowd(on, "orders", 30)
+            on.start()
+            await until(lambda: len(on.fleet.turns) == 11, "ten, and the one that was due")
+            for seconds in (1, 2):
+                await meanwhile(0.12)
+                assert len(on.fleet.turns) == 1 + 10 * seconds
+                on.control.at += 1_000
+                await until(lambda: len(on.fleet.turns) == 11 + 10 * seconds, "ten more")  # noqa: B023
+
+    asyncio.run(story())
+
+
+def test_nothing_is_claimed_while_the_store_has_too_much_to_write(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "a")
+            on.store.pressure = Pressure(jobs=600, bytes=0, share=0.6)  # type: ignore[misc]
+            on.start()
+            await meanwhile(0.1)
+            assert "claim" not in on.store.calls  # type: ignore[attr-defined]
+            on.store.pressure = Pressure(jobs=400, bytes=0, share=0.4)  # type: ignore[misc]
+            await until(lambda: on.fleet.turns == ["a"], "the instance")
+
+    asyncio.run(story())
+
+
+# -- the end of the runner -----------------------------------------------------------------------------
 
 
 async def claimed_next(folder: Path, workflow: str = "orders") -> list[tuple[str, bool]]:
@@ -475,7 +798,7 @@ def test_closing_waits_for_no_store_that_fails_for_ever(tmp_path, monkeypatch):
     asyncio.run(asyncio.wait_for(story(), 15))
 
 
-# -- reservations ------------------------------------------------------------------------------------------
+# -- reservations --------------------------------------------------------------------------------------
 
 
 def test_what_is_reserved_is_claimed_for_nobody_else_and_handed_out_when_it_is_given_back(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.runner.stage import Faulty, desk, entry, meanwhile, until
+from wflow.bundle.manifest import Admission as Rules
 from wflow.engine import facts, names, status, values
 from wflow.engine.changes import Ended, Held, Rested, Rolling
 from wflow.engine.divergence import Divergence, Point
@@ -60,6 +61,24 @@ def test_an_instance_without_an_id_gets_a_long_random_one_and_the_current_versio
             assert len({one.id for one in made}) == 2
             assert all(len(one.id) == 32 and one.created and one.version == "v7" for one in made)
             assert (await on.get("orders", made[0].id)).trigger == "binding"
+
+    asyncio.run(story())
+
+
+def test_ids_that_nobody_chose_are_all_different_and_begin_with_the_time(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            made = []
+            for _ in range(3):
+                made += await on.control.create("orders", [Wanted()] * 50, trigger="api")
+            ids = [one.id for one in made]
+            assert {len(id_) for id_ in ids} == {32}
+            assert len({id_[12:] for id_ in ids}) == 150
+            times = [int(id_[:12], 16) for id_ in ids]
+            assert times == sorted(times)
+            assert abs(times[0] - on.control.now()) < 60_000
+            assert len({(await on.get("orders", id_)).seed for id_ in ids}) == 150
 
     asyncio.run(story())
 
@@ -717,5 +736,66 @@ def test_who_waits_for_changes_is_told_where_the_store_is_now(tmp_path):
             assert not waiting.done()
             await on.control.steer("orders", "a", "terminate")
             assert await waiting == await on.store.position()
+
+    asyncio.run(story())
+
+
+# -- admission -----------------------------------------------------------------------------------------
+
+
+def test_more_instances_than_the_creation_rate_says_are_refused_with_the_time_to_wait(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(creation_rate=2.0)), entry("returns"))
+            make = on.control.create
+            await make("orders", [Wanted(id="a"), Wanted(id="b")], trigger="api")
+            with pytest.raises(TooMany) as refused:
+                await make("orders", [Wanted(id="c")], trigger="api")
+            assert refused.value.message == "workflow 'orders' takes 2/s new instances; try again in 1 s"
+            assert refused.value.retry_after_s == 1
+            assert await on.store.find_one("orders", "c") is None
+            await make("returns", [Wanted(id="c")], trigger="api")
+            on.control.at += 500
+            await make("orders", [Wanted(id="c")], trigger="api")
+
+    asyncio.run(story())
+
+
+def test_a_batch_larger_than_the_creation_rate_passes_in_one_piece_and_those_after_it_wait(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(creation_rate=10.0)))
+            await on.control.create("orders", [Wanted() for _ in range(100)], trigger="binding")
+            with pytest.raises(TooMany) as refused:
+                await on.control.create("orders", [Wanted()], trigger="binding")
+            assert refused.value.retry_after_s == 10
+
+    asyncio.run(story())
+
+
+def test_a_child_counts_and_is_not_refused(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(creation_rate=1.0)))
+            await on.create("orders", "parent")
+            parent = Parent(key=(await on.get("orders", "parent")).key, awaited=".child-1")
+            await on.create("orders", "child", parent=parent)
+            with pytest.raises(TooMany) as refused:
+                await on.create("orders", "another")
+            assert refused.value.retry_after_s == 2
+
+    asyncio.run(story())
+
+
+def test_a_key_that_is_none_is_refused_and_nothing_of_the_batch_is_created(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(key="of", per_key=1)))
+            batch = [Wanted(id="a"), Wanted(id="b", params=values.encode({"of": [1]}))]
+            with pytest.raises(InvalidInput, match=r"no concurrency key at `params\.of`: it is \[1\]"):
+                await on.control.create("orders", batch, trigger="api")
+            assert await on.store.find("orders") == []
+            with pytest.raises(InvalidInput, match="`priority` is a whole number"):
+                await on.create("orders", "a", priority=9)
 
     asyncio.run(story())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.runner.stage import build, entry
+from wflow.bundle.manifest import Admission
 from wflow.errors import WorkflowNotFound
 from wflow.runner.deployments import point
 from wflow.runner.registry import Beside, Registry
@@ -178,3 +179,13 @@ def test_what_is_live_beside_one_worker_is_of_no_matter_to_another():
     registry.activate(build(entry("posts"), version="b1", worker="blog"))
     assert registry.version_of(registry.declared("posts"), LOW) == "b1"
     assert registry.choose("blog").version == "b1"
+
+
+def test_a_workflow_has_the_rules_of_its_admission():
+    registry = Registry()
+    rules = Admission(key="customer.id", per_key=2, start_rate=0.5, creation_rate=9.0)
+    registry.activate(build(entry("orders", admission=rules), entry("returns"), version="v1"))
+    orders, returns = registry.workflows()
+    assert (orders.concurrency_key, orders.per_key) == ("customer.id", 2)
+    assert (orders.start_rate, orders.creation_rate) == (0.5, 9.0)
+    assert (returns.concurrency_key, returns.per_key, returns.start_rate) == (None, None, None)

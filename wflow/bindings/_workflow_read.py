@@ -35,7 +35,7 @@ LOCATIONS: Final = (
 """Cloudflare's places; an instance runs where its runner is."""
 STEP_TYPES: Final = ("do", "sleep", "waitForEvent")
 
-_SHARED: Final = ("params", "retention", "tags")
+_SHARED: Final = ("params", "retention", "tags", "priority")
 _CREATE: Final = ("id", *_SHARED, "locationHint", "location_hint")
 _CAMEL: Final = ("successRetention", "errorRetention")
 _SNAKE: Final = ("success_retention", "error_retention")
@@ -146,6 +146,7 @@ def _wanted(asked: Mapping[str, Any], id_: str | None) -> Wanted:
         tags=() if tags is None else options.tags(tags),
         success_retention_ms=success_ms,
         error_retention_ms=error_ms,
+        priority=options.priority(asked.get("priority", options.PRIORITY)),
     )
 
 

@@ -39,6 +39,7 @@ class WorkflowBinding:
         exists: Literal["error", "return"] = "error",
         id: str = _NOT_GIVEN,
         params: object = _NOT_GIVEN,
+        priority: int = _NOT_GIVEN,
         retention: Mapping[str, object] = _NOT_GIVEN,
         tags: Sequence[str] = _NOT_GIVEN,
     ) -> WorkflowInstance:
@@ -48,13 +49,15 @@ class WorkflowBinding:
         has no effect). Without an ``id`` it gets a random one; without ``params`` its payload is ``{}``,
         while None stays None. ``retention`` is a mapping of ``success_retention`` and ``error_retention``:
         how long it is kept once it is over, at most 365 days, instead of what its workflow says. ``tags``
-        are up to 10 texts that lists can filter by.
+        are up to 10 texts that lists can filter by. Of those that wait for a slot, ``priority`` 1 goes first
+        and 5 last; without one it is 3.
 
         An id that is taken raises InstanceExists, or with ``exists="return"`` gives the instance that has it,
         whatever that was created with: so the same call may be made again. Raises InvalidInput for an option
-        that breaks its rule, TooLarge for params of more than a MiB, TooMany when the queue is full.
+        that breaks its rule, TooLarge for params of more than a MiB, TooMany when the queue is full or more
+        are created than the workflow takes in a second.
         """
-        given = {"id": id, "params": params, "retention": retention, "tags": tags}
+        given = {"id": id, "params": params, "priority": priority, "retention": retention, "tags": tags}
         if exists not in ("error", "return"):
             raise InvalidInput(f'`exists` is "error" or "return", not {names.shown(exists)}')
         made: Any = await self._send("create", [_either("create", options, given)])
@@ -69,15 +72,17 @@ class WorkflowBinding:
         count: int = _NOT_GIVEN,
         instances: Sequence[Mapping[str, object]] = _NOT_GIVEN,
         params: object = _NOT_GIVEN,
+        priority: int = _NOT_GIVEN,
         retention: Mapping[str, object] = _NOT_GIVEN,
         tags: Sequence[str] = _NOT_GIVEN,
     ) -> Any:
         """Create 1 to 100 instances together, in one of Cloudflare's three forms.
 
         ``instances`` are the options of each, as `create` takes them; or ``count`` many share ``params``,
-        ``retention`` and ``tags``. Both answer ``created``, a list of instances, and ``errors``, each with
-        ``index``, ``id``, ``code`` (10405 the id exists, 10415 the batch has it twice) and ``message``. A
-        plain list of options is the old form: it gives a list of instances, without those whose id exists.
+        ``priority``, ``retention`` and ``tags``. Both answer ``created``, a list of instances, and
+        ``errors``, each with ``index``, ``id``, ``code`` (10405 the id exists, 10415 the batch has it twice)
+        and ``message``. A plain list of options is the old form: it gives a list of instances, without those
+        whose id exists.
 
         A malformed option raises before anything is created.
         """
@@ -85,6 +90,7 @@ class WorkflowBinding:
             "count": count,
             "instances": instances,
             "params": params,
+            "priority": priority,
             "retention": retention,
             "tags": tags,
         }

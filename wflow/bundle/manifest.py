@@ -15,9 +15,10 @@ import msgspec
 from wflow.bundle import limits, paths
 from wflow.engine import names
 from wflow.errors import BundleError, InvalidInput
+from wflow.wire import rates
 
 if TYPE_CHECKING:
-    from wflow.config.model import Project
+    from wflow.config.model import Project, Workflow
 
 FORMAT: Final = 1
 PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -26,15 +27,29 @@ WFLOW: Final[str] = sys.modules["wflow"].__version__
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=1_024)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Rate = Annotated[float, msgspec.Meta(gt=0, le=rates.MOST)]
 Retention = Annotated[int, msgspec.Meta(ge=0, le=names.RETENTION_MS_MAX)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
 
 
+class Admission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """When instances may run, beside how many at once; the rates are how many a second.
+
+    ``key`` is the way to their concurrency key in the params, of which ``per_key`` run at once.
+    """
+
+    key: Text | None = None
+    per_key: Count | None = None
+    start_rate: Rate | None = None
+    creation_rate: Rate | None = None
+
+
 class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A workflow of the project: its name for people, its class, and the binding other code reaches it by.
 
-    The retentions are in milliseconds; None leaves them to the runner.
+    The retentions are in milliseconds; None leaves them to the runner. ``admission`` is not there when it
+    says nothing, so that what was packed before there was one has the digest that it had.
     """
 
     name: str
@@ -44,6 +59,7 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     concurrency: Count | None = None
     success_retention_ms: Retention | None = None
     error_retention_ms: Retention | None = None
+    admission: Admission | msgspec.UnsetType = msgspec.UNSET
 
 
 class KvEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +114,7 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
                 concurrency=workflow.concurrency,
                 success_retention_ms=workflow.default_retention.success_ms,
                 error_retention_ms=workflow.default_retention.error_ms,
+                admission=_admission(workflow),
             )
             for workflow in project.workflows
             if workflow.script_name in {None, project.name}  # the others are shipped by their own project
@@ -110,6 +127,16 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
         files=dict(files),
         unserved=dict(project.unserved),
     )
+
+
+def _admission(workflow: Workflow) -> Admission | msgspec.UnsetType:
+    said = Admission(
+        key=workflow.concurrency_key,
+        per_key=workflow.per_key,
+        start_rate=workflow.start_rate,
+        creation_rate=workflow.creation_rate,
+    )
+    return msgspec.UNSET if said == Admission() else said
 
 
 def encode(manifest: Manifest) -> bytes:

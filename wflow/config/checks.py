@@ -40,6 +40,7 @@ def check(view: Node, root: Path, report: Report) -> None:
             )
         else:
             ours.append(workflow)
+            _pair(workflow, report)
         for key in _IDLE_KEYS:
             if key in workflow:
                 report.note(workflow[key], "checked, but without effect yet")
@@ -77,6 +78,17 @@ def _owners_keys(workflow: dict[str, Node], report: Report) -> None:
     for key in _OWNERS_KEYS:
         if key in workflow:
             report.wrong(workflow[key], "not allowed with `script_name`: set it where the class is")
+
+
+def _pair(workflow: dict[str, Node], report: Report) -> None:
+    """Have a concurrency key and its limit stand together: neither does anything alone."""
+    concurrency = workflow["concurrency"].table if "concurrency" in workflow else {}
+    key, per_key = concurrency.get("key"), concurrency.get("per_key")
+    if key is not None and per_key is None:
+        missing = "needs `per_key` beside it: how many with the same key run at once"
+        report.wrong(key, missing)
+    elif per_key is not None and key is None:
+        report.wrong(per_key, 'needs `key` beside it: the way to it in the params, such as "customer.id"')
 
 
 def _main(main: Node, root: Path, class_names: Iterable[tuple[str, Node]], report: Report) -> None:

@@ -44,6 +44,16 @@ class Workflow:
         ),
     )
     """How many instances run at once, the rest queue; None: as many as the runner can."""
+    concurrency_key: str | None = field(default=None, metadata=key(rules.dotted, at="concurrency.key"))
+    """The way to what some of them have in common, in their params."""
+    per_key: int | None = field(
+        default=None, metadata=key(rules.whole(1, CONCURRENCY_MAX), at="concurrency.per_key")
+    )
+    """How many of those that have it in common run at once."""
+    start_rate: float | None = field(default=None, metadata=key(rules.rate, at="concurrency.rate"))
+    """How many leave the queue within a second."""
+    creation_rate: float | None = field(default=None, metadata=key(rules.rate, at="limits.creations"))
+    """How many are created within a second; more are refused."""
     default_retention: Retention = field(default=Retention(), metadata=key(table(Retention)))
     schedules: tuple[str, ...] = field(default=(), metadata=key(rules.one_or_more(rules.cron)))
 

@@ -13,6 +13,7 @@ from wflow.config.report import WRONG, Report, Wrong
 from wflow.config.tree import Node, show_value
 from wflow.engine import durations, names
 from wflow.errors import InvalidInput
+from wflow.wire import rates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,8 @@ TEXT_CHARS: Final = 1_024
 WORKER_NAME_CHARS: Final = 63
 """A name becomes a label of a host name at Cloudflare."""
 CRON_CHARS: Final = 256
+PATH_PARTS: Final = 10
+"""Names in a dotted path into an instance's params."""
 INTEGER_MAX: Final = 2**63 - 1
 """TOML asks for 64 bits, and no more crosses the link."""
 
@@ -159,6 +162,28 @@ def duration(value: object) -> int:
         raise ValueError(
             f'must be 0 to 365 days, in milliseconds or as "3 days", not {show_value(value)}'
         ) from None
+
+
+@scalar
+def rate(value: object) -> float:
+    """Take text such as ``"300/s"``; gives how many a second."""
+    try:
+        return rates.parse(value)
+    except ValueError as wrong:
+        raise ValueError(f"must be a rate, not {show_value(value)}: {wrong}") from None
+
+
+@scalar
+def dotted(value: object) -> str:
+    """Take the names that lead to a value in an instance's params."""
+    if isinstance(value, str) and len(value) <= TEXT_CHARS and value.isprintable():
+        parts = value.split(".")
+        if all(parts) and len(parts) <= PATH_PARTS:
+            return value
+    raise ValueError(
+        'must be the way to a value in the params, such as "customer.id" '
+        f"(1-{PATH_PARTS} names), not {show_value(value)}"
+    )
 
 
 @scalar

@@ -1,115 +1,95 @@
-"""Admission: who may run. Slots are counted from live claims; due instances go first, then queued ones."""
+"""Admission: who may run. Slots are counted from live claims; due instances go first, then queued ones.
+
+What bounds a claim: the workflow's limit, and the runner's ceiling, shared max-min; how many turns its
+runtimes have not begun yet, so that nobody waits behind a crowd; its start rate; what waits to be written.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from wflow.engine import names
-from wflow.engine.facts import Received
-from wflow.errors import LinkError, LoadError, StoreError, WflowError
-from wflow.link import frames
-from wflow.runner import translate
-from wflow.runner.fleet import GOODBYE_S, give_back
-from wflow.stores.store import Claim
+from wflow.runner.beginnings import STUCK_MS, Beginnings
+from wflow.runner.fleet import GOODBYE_S
+from wflow.runner.handing import Handing, shown
+from wflow.runner.journeys import Journeys, Reservations
+from wflow.runner.rates import Buckets
+from wflow.runner.releases import give_back
+from wflow.runner.shares import Ask, share, share_but
+from wflow.runner.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from wflow.bindings.control import Control
+    from wflow.engine.facts import Received
     from wflow.runner.fleet import Fleet
-    from wflow.runner.peer import Peer
+    from wflow.runner.journeys import Journey, Reservation
+    from wflow.runner.rates import Bucket
     from wflow.runner.registry import Registry
+    from wflow.runner.releases import Held
+    from wflow.stores.store import Claim
+    from wflow.wire.types import Registered
 
-BATCH: Final = 512
+BATCH: Final = 128
 """Claims of one workflow at a time, so that the first turn begins while the rest is claimed."""
-BROKEN_MS: Final = (1_000, 2_000, 5_000, 15_000, 60_000)
-"""When a version is tried again that cannot be loaded; the last one for all that follow."""
+RESERVE: Final = 64
+"""Slots beside the ceiling's that only workflows get which have less than an even share."""
 LONGEST_S: Final = 60.0
 """The longest wait without a look at the store, whatever was heard."""
 STORE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
-
-
-@dataclass(slots=True)
-class _Journey:
-    """An instance on its way from the store to a runtime, and what became of it meanwhile."""
-
-    claim: Claim
-    events: list[Received] = field(default_factory=list)
-    recalled: bool = False
-
-
-class Reservation:
-    """The next claim of an instance, kept from the runtimes; what was caught is given back at its end."""
-
-    def __init__(self, instance: int, back: Callable[[Sequence[_Journey], int], Awaitable[None]]) -> None:
-        self.instance = instance
-        self._back = back
-        self._caught: list[_Journey] = []
-        self._news = asyncio.Event()
-
-    @property
-    def caught(self) -> bool:
-        """Whether the instance is claimed for whoever reserved it, and for nobody else."""
-        return bool(self._caught)
-
-    async def wait(self, seconds: float) -> None:
-        """Wait until it is claimed, but no longer than so."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
-
-    async def give_back(self) -> None:
-        """End the claim; with `Admission.claiming` held, nobody has another one until that is let go."""
-        caught, self._caught = self._caught, []
-        self._news.clear()
-        if caught:
-            await self._back(caught, 0)
-
-    def catch(self, journey: _Journey) -> None:
-        """Take a claim in."""
-        self._caught.append(journey)
-        self._news.set()
+PRESSED: Final = 0.5
+"""How much of what may wait to be written does so when claims stop; `create` is refused only at all of it."""
+PRESSED_MS: Final = 20
+"""When a store that had too much to write is looked at again."""
+RATE_MS: Final = 50
+"""A start rate lets so much time's worth through at once: not each instance has a claim of its own."""
 
 
 class Admission:
     """Claims instances as slots are free and hands them to the fleet; whoever knows tells it when to look."""
 
     def __init__(self, control: Control, registry: Registry, *, ceiling: int = names.RUNNING) -> None:
-        """Bound what runs at once on this runner to ``ceiling``; `run` does the work."""
+        """Bound what runs at once on this runner to ``ceiling``, and RESERVE; `run` does the work."""
         self.claiming = asyncio.Lock()
         """While somebody has it, nothing is claimed."""
         self._control = control
         self._registry = registry
         self._ceiling = ceiling
-        self._held: Counter[str] = Counter()
+        self._slots = Slots()
+        self._rates = Buckets()
+        self._served: dict[str, int] = {}
+        self._rounds = 0
+        self._waits_ms: list[int] = []
         self._looking: set[str] = set()
+        self._later: dict[str, int] = {}
         self._next_due: int | None = None
         self._asked = False
         self._unasked: set[str] = set()
         self._signal = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._broken: dict[str, tuple[int, int]] = {}
-        self._blocked_until: int | None = None
-        self._under_way: dict[int, _Journey] = {}
-        self._reserved: dict[int, Reservation] = {}
-        self._taking: asyncio.Task[list[_Journey]] | None = None
+        self._journeys = Journeys()
+        self._beginnings = Beginnings(asyncio.get_running_loop().time, self._signal_if_looking)
+        self._handing = Handing(control, registry, self._journeys, self._beginnings, ends=self)
+        self._reservations = Reservations(self._handing.give_back)
+        self._taking: asyncio.Task[list[Journey]] | None = None
 
     @property
     def running(self) -> int:
         """How many claims live."""
-        return self._held.total()
+        return len(self._slots)
 
-    def freed(self, workflow: str) -> None:
+    def freed(self, claim: Held) -> None:
         """Hear that a claim ended."""
-        self._held[workflow] -= 1
-        if self._looking:
-            self._signal.set()
+        self._slots.free(claim)
+        registered = self._registry.find(claim.workflow)
+        if registered is not None and registered.per_key is not None:
+            self._looking.add(claim.workflow)  # another one of its key may go
+        self._signal_if_looking()
 
     def due(self, workflow: str, at: int) -> None:
         """Hear that an instance of a workflow wants to go on at an instant."""
@@ -129,41 +109,28 @@ class Admission:
 
     def mended(self, version: str) -> None:
         """Hear that a version can be loaded: what waited for that goes on."""
-        self._broken.pop(version, None)
+        self._handing.mended(version)
         self.wake()
 
     def arrived(self, instance: int, event: Received) -> None:
         """Hear of an event for an instance that is claimed; one on its way to a runtime takes it along."""
-        journey = self._under_way.get(instance)
-        if journey is not None:
-            journey.events.append(event)
+        self._journeys.arrived(instance, event)
 
     def steered(self, instance: int, *, pausing: bool) -> None:
         """Hear that an instance that is claimed is to pause or not; one on its way arrives knowing it."""
-        journey = self._under_way.get(instance)
-        if journey is not None:
-            journey.claim = msgspec.structs.replace(journey.claim, pausing=pausing)
+        self._journeys.steered(instance, pausing=pausing)
 
     def recalled(self, instance: int) -> None:
         """Hear that an instance's claim is over; one on its way to a runtime does not get there."""
-        journey = self._under_way.get(instance)
-        if journey is not None:
-            journey.recalled = True
+        self._journeys.recalled(instance)
 
     def under_way(self, instance: int) -> bool:
         """Tell whether an instance is claimed and no runtime has it yet."""
-        return instance in self._under_way
+        return instance in self._journeys
 
-    @contextlib.asynccontextmanager
-    async def reserving(self, instance: int) -> AsyncIterator[Reservation]:
+    def reserving(self, instance: int) -> AbstractAsyncContextManager[Reservation]:
         """Have whatever is claimed of an instance meanwhile, instead of a runtime; one at a time can."""
-        assert instance not in self._reserved
-        reservation = self._reserved[instance] = Reservation(instance, self._give_back)
-        try:
-            yield reservation
-        finally:
-            del self._reserved[instance]
-            await reservation.give_back()
+        return self._reservations.reserving(instance)
 
     async def run(self, fleet: Fleet) -> None:
         """Claim and hand out until cancelled."""
@@ -175,7 +142,7 @@ class Admission:
                 failures = 0
             except Exception as broken:  # noqa: BLE001 - without this loop nothing would ever run again
                 if failures == 0:
-                    fleet.tell("error", f"instances cannot be claimed: {_told(broken)}")
+                    fleet.tell("error", f"instances cannot be claimed: {shown(broken)}")
                 await asyncio.sleep(STORE_BACKOFF_S[min(failures, len(STORE_BACKOFF_S) - 1)])
                 failures += 1
                 self.wake()
@@ -190,13 +157,16 @@ class Admission:
             under_way.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         # Else the next runner would take it that whoever held them has died over them.
-        claims = [journey.claim for journey in self._under_way.values()]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_S):
-                await give_back(self._control.store, claims, self._control.now())
+                await give_back(self._control.store, self._journeys.claims(), self._control.now())
+
+    def _signal_if_looking(self) -> None:
+        if self._looking:
+            self._signal.set()
 
     async def _round(self, fleet: Fleet) -> None:
-        wanted = self._wanted()
+        wanted = self._wanted(fleet)
         if not wanted:
             await self._wait()
             return
@@ -205,56 +175,108 @@ class Admission:
         # Whoever ends this loop ends the wait for it; what is claimed is known all the same.
         self._taking = asyncio.get_running_loop().create_task(self._take(wanted))
         taken = await asyncio.shield(self._taking)
-        counts = Counter(journey.claim.workflow for journey in taken)
-        # Who gave all that was asked for may have more.
-        self._looking.update(name for name, count in wanted.items() if counts[name] >= count)
-        if self._unasked & (wanted.keys() - self._looking):
-            self._asked = False
-        by_version: dict[str, list[_Journey]] = {}
+        by_version: dict[str, list[Journey]] = {}
         for journey in taken:
-            if (reservation := self._reserved.get(journey.claim.key)) is not None:
-                reservation.catch(journey)
-                continue
-            by_version.setdefault(journey.claim.version, []).append(journey)
+            if not self._reservations.caught(journey):
+                by_version.setdefault(journey.claim.version, []).append(journey)
         for version, each in by_version.items():
-            task = asyncio.get_running_loop().create_task(self._hand_out(fleet, version, each))
+            task = asyncio.get_running_loop().create_task(self._handing.hand_out(fleet, version, each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _take(self, wanted: dict[str, int]) -> list[_Journey]:
+    async def _take(self, wanted: Mapping[str, int]) -> list[Journey]:
         async with self.claiming:
-            claims = await self._control.store.claim(wanted, owner="runner", now=self._control.now())
-            taken = [_Journey(claim) for claim in claims]
-            for journey in taken:
-                self._held[journey.claim.workflow] += 1
-                self._under_way[journey.claim.key] = journey
-            return taken
+            found = {name: one for name in wanted if (one := self._registry.find(name)) is not None}
+            now = self._control.now()
+            new = {name: bucket.room(now) for name, one in found.items() if (bucket := self._bucket(one))}
+            per_key = {name: one.per_key for name, one in found.items() if one.per_key is not None}
+            claims = await self._control.store.claim(
+                wanted, owner="runner", now=now, new=new, per_key=per_key
+            )
+            self._slots.take(claims)
+            self._look_again(wanted, new, claims)
+            return self._journeys.set_out(claims)
 
-    def _wanted(self) -> dict[str, int]:
-        """Share the free slots among the workflows that may have work: those that run least first."""
+    def _look_again(self, wanted: Mapping[str, int], new: Mapping[str, int], claims: Sequence[Claim]) -> None:
+        """Look again at who gave all that was asked for, and may have more."""
+        counts = Counter(claim.workflow for claim in claims)
+        queued = Counter(claim.workflow for claim in claims if claim.queued)
+        self._looking.update(name for name, count in wanted.items() if counts[name] >= count)
+        if self._unasked & (wanted.keys() - self._looking):
+            self._asked = False
         now = self._control.now()
-        left = self._ceiling - self.running
-        wanted: dict[str, int] = {}
-        self._blocked_until = None
+        for name, allowed in new.items():
+            found = self._registry.find(name)
+            bucket = None if found is None else self._bucket(found)
+            if bucket is None:
+                continue
+            bucket.take(queued[name], now)
+            if queued[name] >= allowed:
+                self._later[name] = now + max(RATE_MS, bucket.wait_ms(1, now))
+        self._rounds += 1
+        self._served |= dict.fromkeys(counts, self._rounds)
+
+    def _wanted(self, fleet: Fleet) -> dict[str, int]:
+        """Share the free slots among the workflows that may have work."""
+        now = self._control.now()
+        self._looking.update(name for name, at in self._later.items() if at <= now)
+        self._later = {name: at for name, at in self._later.items() if at > now}
+        self._waits_ms = [at - now for at in self._later.values()]
         found = {name: one for name in self._looking if (one := self._registry.find(name)) is not None}
         self._looking.intersection_update(found)
-        for rank, name in enumerate(sorted(found, key=lambda one: self._held[one])):
-            workflow = found[name]
-            until, _ = self._broken.get(workflow.version, (0, 0))
-            # What is live beside it goes on, and so do its instances.
-            if until > now and self._registry.is_alone(workflow):
-                self._blocked_until = min(until, self._blocked_until or until)
-                continue
-            share = -(-left // (len(found) - rank))
-            free = share if workflow.concurrency is None else workflow.concurrency - self._held[name]
-            count = min(free, share, BATCH)
-            if count > 0:
-                wanted[name] = count
-                left -= count
-        return wanted
+        if self._control.store.pressure.share >= PRESSED:
+            self._waits_ms.append(PRESSED_MS)
+            return {}
+        most: dict[str, int] = {}
+        for name, one in found.items():
+            until = self._handing.blocked_until(one)
+            if until is not None:
+                self._waits_ms.append(until - now)
+            elif one.concurrency is None or self._slots.taken(name) < one.concurrency:
+                most[name] = min(BATCH, (one.concurrency or self._ceiling) - self._slots.taken(name))
+        asks = {
+            name: Ask(has=self._slots.taken(name), most=count, served=self._served.get(name, 0))
+            for name, count in self._begun_before(fleet, found, most).items()
+        }
+        even = -(-self._ceiling // max(1, len(self._registry.workflows())))
+        reserve = min(RESERVE, self._ceiling // RESERVE)
+        given = share_but(reserve, self._ceiling + reserve - self.running, asks, even=even)
+        return {name: count for name, count in given.items() if count > 0}
+
+    def _begun_before(
+        self, fleet: Fleet, found: Mapping[str, Registered], most: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Share what the runtimes of each Worker may be handed before they have begun the rest."""
+        waiting = self._beginnings.count()
+        for name, count in self._journeys.count().items():
+            waiting[name] = waiting.get(name, 0) + count
+        before: dict[str, int] = {}
+        for name, count in waiting.items():
+            if (one := self._registry.find(name)) is not None:
+                before[one.script_name] = before.get(one.script_name, 0) + count
+        workers: dict[str, dict[str, Ask]] = {}
+        for name, count in most.items():
+            ask = Ask(has=waiting.get(name, 0), most=count, served=self._served.get(name, 0))
+            workers.setdefault(found[name].script_name, {})[name] = ask
+        given: dict[str, int] = {}
+        for worker, asks in workers.items():
+            version = found[next(iter(asks))].version
+            allowed = self._beginnings.allowed(worker, version, fleet.strength(version))
+            room = allowed - before.get(worker, 0)
+            if room < allowed // 4:
+                # Each claim is a transaction: a crowd goes on when there is room for many of it.
+                self._waits_ms.append(STUCK_MS)
+                given |= share(max(0, room), {name: ask for name, ask in asks.items() if not ask.has})
+            else:
+                given |= share(room, asks)
+        return given
+
+    def _bucket(self, workflow: Registered) -> Bucket | None:
+        rate = workflow.start_rate
+        return None if rate is None else self._rates.of(workflow.name, rate, self._control.now())
 
     async def _wait(self) -> None:
-        """Sleep until something is heard, or the next instance is due."""
+        """Sleep until something is heard, the next instance is due, or what held claims back may be over."""
         if self._signal.is_set():
             self._signal.clear()
             return
@@ -267,113 +289,12 @@ class Admission:
             # While the store was asked, an instance may have come to rest that is due before those.
             if found is not None and (self._next_due is None or found < self._next_due):
                 self._next_due = found
-        ends = [at for at in (self._next_due, self._blocked_until) if at is not None]
-        left_s = (min(ends) - self._control.now()) / 1000 if ends else LONGEST_S
+        due_ms = LONGEST_S * 1000 if self._next_due is None else self._next_due - self._control.now()
+        wait_ms = min(due_ms, LONGEST_S * 1000, *self._waits_ms)
         try:
-            async with asyncio.timeout(min(max(0, left_s), LONGEST_S)):
+            async with asyncio.timeout(max(0, wait_ms / 1000)):
                 await self._signal.wait()
         except TimeoutError:
-            self._next_due, self._asked = None, False
-            self.wake()
-
-    async def _hand_out(self, fleet: Fleet, version: str, journeys: Sequence[_Journey]) -> None:
-        try:
-            peer = await fleet.peer(version)
-            turns = await self._turns(peer, [journey.claim for journey in journeys])
-        except StoreError:
-            await self._give_back(journeys, BROKEN_MS[0])
-        except Exception as broken:  # noqa: BLE001 - whatever is wrong with its code, a claim must not be lost
-            await self._give_up(fleet, version, journeys, broken)
-        else:
-            self._broken.pop(version, None)
-            if fleet.current(version) is peer:
-                await self._give_back(self._play(peer, journeys, turns), BROKEN_MS[-1])
-            else:
-                await self._give_back(journeys, 0)
-
-    def _play(self, peer: Peer, journeys: Sequence[_Journey], turns: Sequence[frames.Turn]) -> list[_Journey]:
-        """Hand turns over, with the news of their journeys; give those that the runtime cannot play."""
-        assert peer.build is not None
-        declared = {entry.name for entry in peer.build.manifest.workflows}
-        stay = []
-        for journey, turn in zip(journeys, turns, strict=True):
-            claim = journey.claim
-            if journey.recalled:
-                self._leave(journey)
-                self.freed(claim.workflow)
-                continue
-            # A dev session's code may have lost a workflow since the instance was claimed.
-            told = msgspec.structs.replace(turn, pausing=claim.pausing)
-            if claim.workflow not in declared or not _sent(peer, told):
-                stay.append(journey)
-                continue
-            self._leave(journey)
-            peer.holds[claim.key] = claim
-            peer.hot.discard(claim.key)
-            for event in journey.events:
-                peer.send(frames.Deliver(claim.key, event))
-        return stay
-
-    def _leave(self, journey: _Journey) -> None:
-        """Take an instance off the way, unless it is claimed anew meanwhile."""
-        if self._under_way.get(journey.claim.key) is journey:
-            del self._under_way[journey.claim.key]
-
-    async def _turns(self, peer: Peer, claims: Sequence[Claim]) -> list[frames.Turn]:
-        """Read what the runtime does not have: journals, unless it has the instance in memory, and events."""
-        after = {
-            claim.key: claim.seq if claim.key in peer.hot else 0
-            for claim in claims
-            if claim.has_events or (claim.seq and claim.key not in peer.hot)
-        }
-        pasts = await self._control.store.load(after) if after else {}
-        turns = []
-        for claim in claims:
-            past = pasts.get(claim.key)
-            hot = claim.key in peer.hot
-            records = None if hot else past.records if past else []
-            turns.append(translate.turn(claim, records, past.events if past else []))
-        return turns
-
-    async def _give_up(
-        self, fleet: Fleet, version: str, journeys: Sequence[_Journey], broken: Exception
-    ) -> None:
-        """Leave instances alone whose version does not come up, and try again later."""
-        now = self._control.now()
-        until, times = self._broken.get(version, (0, 0))
-        if until <= now:
-            delay_ms = BROKEN_MS[min(times, len(BROKEN_MS) - 1)]
-            until = now + delay_ms
-            self._broken[version] = (until, times + 1)
-            again = f"next try in {delay_ms // 1000} s"
-            trace = broken.trace if isinstance(broken, LoadError) else ""
-            fleet.tell("error", f"version {version} cannot be run, {again}: {_told(broken)}", trace=trace)
-        # What is the current version's is not claimed before `until`, and goes on at once when it is mended.
-        current = {
-            one.name
-            for one in self._registry.workflows()
-            if one.version == version and self._registry.is_alone(one)
-        }
-        await self._give_back([one for one in journeys if one.claim.workflow in current], 0)
-        await self._give_back([one for one in journeys if one.claim.workflow not in current], until - now)
-
-    async def _give_back(self, journeys: Sequence[_Journey], delay_ms: int) -> None:
-        at = self._control.now() + delay_ms
-        await give_back(self._control.store, [journey.claim for journey in journeys], at)
-        for journey in journeys:
-            self._leave(journey)
-            self.freed(journey.claim.workflow)
-            self.due(journey.claim.workflow, at)
-
-
-def _sent(peer: Peer, turn: frames.Turn) -> bool:
-    """Hand a turn over; a journal that is too long for a frame stays here, and takes no others along."""
-    try:
-        peer.send(frames.Play([turn]))
-    except LinkError:
-        return False
-    return True
-
-
-def _told(broken: Exception) -> str:
-    return broken.message if isinstance(broken, WflowError) else repr(broken)
+            if wait_ms == due_ms:
+                self._next_due, self._asked = None, False
+                self.wake()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import secrets
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,9 +13,12 @@ import msgspec
 from wflow.engine import facts, names, restart, status, values
 from wflow.engine.divergence import Divergence
 from wflow.engine.requests import CANCEL, ROLL_BACK
-from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, WrongMove
+from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, TooMany, WrongMove
+from wflow.runner import keyed
+from wflow.runner.rates import Buckets
 from wflow.runtime import clock
 from wflow.stores.store import New
+from wflow.wire import rates
 from wflow.wire import wanted as options
 from wflow.wire.types import Made
 
@@ -36,6 +41,9 @@ _BINDING: Final = "binding"
 _VERBS: Final = ("pause", "resume", _ACCEPT, "terminate", *_REQUESTS)
 _PAGE: Final = 200
 """Facts of a journal read at once: each may hold a value of a MiB."""
+_TIME_BYTES: Final = 6
+_ID_BYTES: Final = 10
+"""The chance in an id that nobody has chosen, after the time."""
 _OVER: Final = "(instance.cannot_terminate) Cannot terminate instance since its on a finite state"
 
 
@@ -49,6 +57,9 @@ class Instances:
         self._feed = feed
         self._admission: Admission | None = None
         self._fleet: Fleet | None = None
+        self._rates = Buckets()
+        self._secret = secrets.token_bytes(32)
+        self._draws = 0
 
     def attach(self, admission: Admission, fleet: Fleet) -> None:
         """Tell these of what changes."""
@@ -69,7 +80,8 @@ class Instances:
         # A version that the live one has replaced goes on with all that it has, a retired workflow too.
         find = self._registry.workflow if trigger == _BINDING else self._registry.declared
         registered = find(workflow)
-        new = [self._pinned(registered, _new(registered, one, self.now(), trigger)) for one in wanted]
+        new = self._new(registered, wanted, trigger)
+        self._ration(registered, new)
         keys = await self._store.create(new)
         self._wake(workflow)
         return [
@@ -137,10 +149,45 @@ class Instances:
         """Wait for records."""
         return await self._feed.changed(after)
 
-    def _pinned(self, registered: Registered, new: New) -> New:
-        """Choose the version on which an instance runs to its end."""
-        version = self._registry.version_of(registered, new.id)
-        return new if version == new.version else msgspec.structs.replace(new, version=version)
+    def _ration(self, registered: Registered, new: Sequence[New]) -> None:
+        """Refuse what comes faster than the workflow lets it; children count, and are not refused."""
+        if registered.creation_rate is None:
+            return
+        bucket = self._rates.of(registered.name, registered.creation_rate, self.now())
+        asked = sum(one.parent is None for one in new)
+        wait_ms = bucket.wait_ms(asked, self.now()) if asked else 0
+        if wait_ms:
+            seconds = math.ceil(wait_ms / 1000)
+            most = rates.shown(registered.creation_rate)
+            raise TooMany(
+                f"workflow {registered.name!r} takes {most} new instances; try again in {seconds} s",
+                hint="`limits.creations` in wflow.toml says how many it takes",
+                retry_after_s=seconds,
+            )
+        bucket.take(len(new), self.now())
+
+    def _new(self, registered: Registered, wanted: Sequence[Wanted], trigger: str) -> list[New]:
+        """Check what is wanted, fill in what is not said, and choose the versions to run to the end."""
+        at = self.now()
+        # Ids begin with the time, as in UUIDs of version 7: what is created together lies together on disk.
+        time = (at % 2 ** (8 * _TIME_BYTES)).to_bytes(_TIME_BYTES, "big")
+        new = []
+        for one in wanted:
+            chance = self._drawn()
+            id_ = (time + chance[:_ID_BYTES]).hex() if one.id is None else names.instance_id(one.id)
+            version = self._registry.version_of(registered, id_)
+            pinned = (id_, version, chance[_ID_BYTES:])
+            new.append(_new(registered, one, at=at, trigger=trigger, pinned=pinned))
+        return new
+
+    def _drawn(self) -> bytes:
+        """Draw an id and a seed.
+
+        Asking the system each time takes longer than all the rest, and lets the store's thread go first.
+        """
+        self._draws += 1
+        number = self._draws.to_bytes(8, "big")
+        return blake2b(number, key=self._secret, digest_size=_ID_BYTES + SEED_BYTES).digest()
 
     async def _ask(self, instance: Instance, request: str) -> Instance:
         """Put a request into an instance's inbox; one that has not begun is terminated at once instead."""
@@ -208,23 +255,28 @@ class Instances:
             self._admission.wake(workflow)
 
 
-def _new(registered: Registered, wanted: Wanted, at: int, trigger: str) -> New:
-    """Check what is wanted, and fill in what is not said."""
-    parent = wanted.parent
+def _new(
+    registered: Registered, wanted: Wanted, *, at: int, trigger: str, pinned: tuple[str, str, bytes]
+) -> New:
+    """Check what is wanted; ``pinned`` are its id, its version and its seed."""
+    parent, way = wanted.parent, registered.concurrency_key
+    id_, version, seed = pinned
     return New(
         workflow=registered.name,
-        id=secrets.token_hex(16) if wanted.id is None else names.instance_id(wanted.id),
-        version=registered.version,
+        id=id_,
+        version=version,
         params=wanted.params,
         at=at,
         trigger=trigger,
-        seed=secrets.token_bytes(SEED_BYTES),
-        tags=options.tags(wanted.tags),
+        seed=seed,
+        tags=options.tags(wanted.tags) if wanted.tags else (),
         success_retention_ms=_kept_ms(wanted.success_retention_ms, registered.success_retention_ms),
         error_retention_ms=_kept_ms(wanted.error_retention_ms, registered.error_retention_ms),
         parent=None if parent is None else parent.key,
         awaited="" if parent is None else parent.awaited,
         follows=parent is not None and parent.follows,
+        priority=options.priority(wanted.priority),
+        concurrency_key=None if way is None else keyed.key(way, wanted.params),
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wflow.bundle.manifest import Manifest
+from wflow.bundle.manifest import Admission, Manifest
 from wflow.engine import names
 from wflow.errors import WorkflowNotFound
 from wflow.runner.deployments import point
@@ -163,6 +163,7 @@ class Registry:
         before = self._workflows.get(entry.name)
         if since is None:
             since = before.created_at if before else version.created_at
+        rules = entry.admission or Admission()
         self._workflows[entry.name] = Registered(
             name=entry.name,
             class_name=entry.class_name,
@@ -175,6 +176,10 @@ class Registry:
             step_limit=entry.step_limit,
             success_retention_ms=_or_default(entry.success_retention_ms),
             error_retention_ms=_or_default(entry.error_retention_ms),
+            concurrency_key=rules.key,
+            per_key=rules.per_key,
+            start_rate=rules.start_rate,
+            creation_rate=rules.creation_rate,
         )
 
 

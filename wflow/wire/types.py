@@ -24,7 +24,7 @@ class Parent(msgspec.Struct, frozen=True, kw_only=True):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """An instance to create; without an id it gets a random one. ``params`` is an encoded value.
 
-    Retentions, in milliseconds, default to the workflow's.
+    Retentions, in milliseconds, default to the workflow's. ``priority`` is 1 (first) to 5.
     """
 
     id: str | None = None
@@ -33,6 +33,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     success_retention_ms: int | None = None
     error_retention_ms: int | None = None
     parent: Parent | None = None
+    priority: int = 3
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +58,9 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """A workflow that this runner serves, as its Worker's current version declares it.
 
-    The retentions, in milliseconds, are those of instances that are not created with their own.
+    The retentions, in milliseconds, are those of instances that are not created with their own. Of instances
+    that have the same at ``concurrency_key``, a dotted path into their params, ``per_key`` run at once;
+    ``start_rate`` leave the queue within a second, and ``creation_rate`` are created.
     """
 
     name: str
@@ -71,6 +74,10 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     step_limit: int = 10_000
     success_retention_ms: int = names.RETENTION_MS
     error_retention_ms: int = names.RETENTION_MS
+    concurrency_key: str | None = None
+    per_key: int | None = None
+    start_rate: float | None = None
+    creation_rate: float | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

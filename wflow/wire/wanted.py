@@ -14,6 +14,12 @@ TAGS: Final = 10
 """Tags of one instance at the most."""
 TAG_CHARS: Final = 64
 """Characters of one tag at the most."""
+FIRST: Final = 1
+"""The priority before all others."""
+LAST: Final = 5
+"""The priority after all others."""
+PRIORITY: Final = 3
+"""The priority of those that are given none."""
 
 _UNREADABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -33,6 +39,15 @@ def tag(given: object) -> str:
     if isinstance(given, str) and 0 < len(given) <= TAG_CHARS and not _UNREADABLE.search(given):
         return given
     raise InvalidInput(f"a tag is 1-{TAG_CHARS} characters without control characters; got {shown(given)}")
+
+
+def priority(given: object) -> int:
+    """Check which of those that wait goes first: 1 before all others, 5 after them. Raises InvalidInput."""
+    if type(given) is int and FIRST <= given <= LAST:
+        return given
+    raise InvalidInput(
+        f"`priority` is a whole number from {FIRST} (first) to {LAST} (last), not {shown(given)}"
+    )
 
 
 def retention(given: object, where: str, keys: tuple[str, str]) -> tuple[int | None, int | None]:
