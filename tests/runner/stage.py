@@ -77,6 +77,10 @@ class PaperPeer:
         self.build = build
         self.holds: dict[int, Claim] = {}
         self.hot: set[int] = set()
+        self.fresh: set[int] = set()
+        self.listens = True
+        self.is_slow = False
+        self.on_fresh: Callable[[], None] | None = None
         self.alive, self.draining = True, False
         self.said: list[frames.ToRuntime] = []
         self.refuses: Callable[[frames.ToRuntime], WflowError | None] = lambda _: None
@@ -86,10 +90,26 @@ class PaperPeer:
         if refused is not None:
             raise refused
         self.said.append(message)
+        if self.is_slow and isinstance(message, frames.Play):
+            self.fresh.update(turn.instance for turn in message.turns)
+
+    def begin(self, count: int) -> None:
+        """Begin so many of those that it was handed, the first ones."""
+        begun = [turn.instance for turn in self.turns if turn.instance in self.fresh]
+        self.fresh.difference_update(begun[:count])
+        if self.on_fresh is not None:
+            self.on_fresh()
+
+    async def listening(self) -> None:
+        """Be told at once: it listens all the time."""
 
     def heard(self, kind: type[Any]) -> list[Any]:
         """Give the messages of a kind that were sent to it."""
         return [message for message in self.said if isinstance(message, kind)]
+
+    @property
+    def work(self) -> int:
+        return len(self.holds)
 
     @property
     def turns(self) -> list[frames.Turn]:
@@ -106,6 +126,7 @@ class PaperFleet:
         self.asked: list[str] = []
         self.ready = asyncio.Event()
         self.ready.set()
+        self.real: Fleet | None = None
         self._registry = registry
 
     async def peer(self, version: str) -> PaperPeer:
@@ -117,6 +138,22 @@ class PaperFleet:
 
     def current(self, version: str) -> PaperPeer | None:
         return self.peers.get(version)
+
+    @asynccontextmanager
+    async def placing(self, version: str, instances: Sequence[int]) -> AsyncIterator[dict[int, PaperPeer]]:
+        yield dict.fromkeys(instances, await self.peer(version))
+
+    def takes(self, peer: PaperPeer) -> bool:
+        return self.peers.get(peer.build.version) is peer
+
+    def hold(self, peer: PaperPeer, claim: Claim) -> None:
+        peer.holds[claim.key] = claim
+        peer.hot.discard(claim.key)
+        if self.real is not None:
+            self.real._holders[claim.key] = peer  # type: ignore[assignment]
+
+    def strength(self, version: str) -> int:
+        return 1
 
     def tell(self, level: str, text: str, *, trace: str = "") -> None:
         self.told.append(f"{level}: {text}")
@@ -130,8 +167,10 @@ class PaperFleet:
 class Desk:
     """Admission over a real store, before a fleet of paper."""
 
-    def __init__(self, store: Store, ceiling: int) -> None:
+    def __init__(self, store: Store, ceiling: int, data: Path) -> None:
         self.store = store
+        self.data = data
+        self._over: set[tuple[int, int]] = set()
         self.registry = Registry()
         self.control = Clocked(store, self.registry)
         self.admission = Admission(self.control, self.registry, ceiling=ceiling)
@@ -143,14 +182,14 @@ class Desk:
         self.registry.activate(made)
         return made
 
-    async def create(self, workflow: str, *ids: str) -> None:
+    async def create(self, workflow: str, *ids: str, **more: Any) -> None:
         self.control.at += 1
-        await self.control.create(workflow, [Wanted(id=id_) for id_ in ids], trigger="api")
+        await self.control.create(workflow, [Wanted(id=id_, **more) for id_ in ids], trigger="api")
         self.admission.wake(workflow)
 
     def attach(self) -> Fleet:
         """Have the operations tell a real fleet, which has no runtime, and admission."""
-        fleet = Fleet(self.control, self, Notes(self.store), self.admission)
+        fleet = self.fleet.real = Fleet(self.control, self, Notes(self.store), self.admission)
         self.control.attach(self.admission, fleet)
         return fleet
 
@@ -164,7 +203,7 @@ class Desk:
         self.start()
         await until(lambda: set(ids) <= set(self.fleet.turns), "the instances to be handed out")
         (peer,) = self.fleet.peers.values()
-        fleet._peers["v1"] = peer  # type: ignore[assignment]
+        fleet._crew("v1").members.append(peer)  # type: ignore[arg-type]
         return peer
 
     def start(self) -> None:
@@ -179,7 +218,13 @@ class Desk:
     async def change(self, claim: Claim, change: Change) -> None:
         """Have an instance end or rest, as a runtime would say it."""
         await self.store.append(Batch(claims=[(claim.key, claim.epoch)], changes=[change]))
-        self.admission.freed(claim.workflow)
+        self._over.add((claim.key, claim.epoch))
+        self.admission.freed(claim)
+
+    def claims(self) -> list[Claim]:
+        """List the claims that runtimes hold and that have not ended by `change`."""
+        held = (claim for peer in self.fleet.peers.values() for claim in peer.holds.values())
+        return [claim for claim in held if (claim.key, claim.epoch) not in self._over]
 
     def claim_of(self, id_: str) -> Claim:
         """Give the last claim of an instance that was handed out."""
@@ -228,7 +273,7 @@ async def desk(
 ) -> AsyncIterator[Desk]:
     """Have an admission; ``through`` may put something between it and the store."""
     store = await stores.connect(f"sqlite://{folder / 'data'}")
-    made = Desk(through(store) if through else store, ceiling)
+    made = Desk(through(store) if through else store, ceiling, folder / "data")
     try:
         yield made
     finally:
@@ -320,12 +365,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, *, tells: bool = False, run: bool = True) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, *, tells: bool = False, run: bool = True, processes: int = 1
+) -> AsyncIterator[Stage]:
     """Have a runner with the shop on it."""
     project = folder / "shop"
     if not project.exists():
         shutil.copytree(SHOP, project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
-    runner = await Runner.open(f"sqlite://{folder / 'data'}", folder / "versions", tells=tells)
+    url = f"sqlite://{folder / 'data'}"
+    runner = await Runner.open(url, folder / "versions", tells=tells, processes=processes)
     made = Stage(runner, project, folder / "witness.txt")
     try:
         if run:

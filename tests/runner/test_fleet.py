@@ -15,14 +15,17 @@ from wflow.engine.changes import Ended, Rolling, Told
 from wflow.engine.outcome import Err, Ok
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
+from wflow.link.channel import Channel
+from wflow.runner import crew, releases
 from wflow.runner import fleet as fleets
+from wflow.runner.holds import claimed
 from wflow.runner.project import VERSION
-from wflow.stores.store import Batch
+from wflow.stores.store import Batch, Pressure
 from wflow.wire.types import Parent, Wanted
 
 if TYPE_CHECKING:
+    from wflow.runner.holds import Hold
     from wflow.runner.peer import Peer
-    from wflow.stores.store import Claim
 
 
 async def peer_of(on: Stage) -> Peer:
@@ -77,7 +80,7 @@ def test_a_runtime_that_dies_is_started_again_and_its_instances_go_on(tmp_path):
 
 
 def test_each_death_in_a_row_makes_the_next_start_wait_longer_until_new_code_comes(tmp_path, monkeypatch):
-    monkeypatch.setattr(fleets, "BACKOFF_S", (0.0, 0.0, 600.0))
+    monkeypatch.setattr(crew, "BACKOFF_S", (0.0, 0.0, 600.0))
 
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -90,7 +93,7 @@ def test_each_death_in_a_row_makes_the_next_start_wait_longer_until_new_code_com
             waiting = asyncio.create_task(on.fetch("/version"))
             await meanwhile(0.05)
             assert not waiting.done()
-            assert fleet._deaths[VERSION][0] == 2
+            assert fleet._crews[VERSION]._deaths == 2
             spare = await fleet.spare(on.project)
             await spare.load(on.build())
             fleet.replace(VERSION, spare)
@@ -111,7 +114,7 @@ def test_a_runtime_that_comes_up_when_new_code_is_there_already_gives_way(tmp_pa
             fleet.replace(VERSION, spare)
             assert await starting is spare
             assert fleet.current(VERSION) is spare
-            assert fleet._peers == {VERSION: spare}
+            assert fleet._crews[VERSION].everyone == [spare]
 
     asyncio.run(story())
 
@@ -151,6 +154,29 @@ def test_a_slow_store_makes_instances_slow_and_nothing_else(tmp_path):
     asyncio.run(story())
 
 
+def test_a_runtime_waits_with_what_it_says_while_the_store_is_behind(tmp_path, monkeypatch):
+    pauses: list[Channel[Any]] = []
+    pause = Channel.pause
+
+    def counted(own: Channel[Any]) -> None:
+        pauses.append(own)
+        pause(own)
+
+    monkeypatch.setattr(Channel, "pause", counted)
+
+    async def story() -> None:
+        async with stage(tmp_path) as on:
+            faulty(on).pressure = Pressure(jobs=9, bytes=9, share=1)  # type: ignore[attr-defined]
+            for number in range(5):
+                await on.create("counting", f"c{number}", {"steps": 20})
+            for number in range(5):
+                await on.reaches("counting", f"c{number}", "complete")
+            assert len(pauses) >= 20
+            assert len(on.effects) == len(set(on.effects)) == 5 * 20
+
+    asyncio.run(story())
+
+
 def test_what_does_not_follow_on_disk_is_refused_and_the_instance_starts_from_the_disk(tmp_path):
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -178,7 +204,7 @@ async def tried(on: Stage, key: int) -> int | None:
 
 
 def test_claims_of_a_dead_runtime_are_given_back_however_long_the_store_takes(tmp_path, monkeypatch):
-    monkeypatch.setattr(fleets, "RELEASE_BACKOFF_S", (0.01,))
+    monkeypatch.setattr(releases, "RELEASE_BACKOFF_S", (0.01,))
 
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -412,10 +438,10 @@ def test_a_runtime_is_heard_on_the_instances_that_it_holds_and_on_no_other(tmp_p
 # -- deaths, and what is no death ------------------------------------------------------------------------
 
 
-async def began_again(on: Stage, times: int = 2) -> Claim:
+async def began_again(on: Stage, times: int = 2) -> Hold:
     """Wait until the gated step began so often; give the claim under which it runs now."""
     await until(lambda: on.effects == ["g begins"] * times, "the step to run again")
-    claim: Claim = (await peer_of(on)).holds[(await on.get("gated", "g")).key]
+    claim: Hold = (await peer_of(on)).holds[(await on.get("gated", "g")).key]
     return claim
 
 
@@ -536,5 +562,200 @@ def test_an_event_that_a_commit_makes_for_another_instance_is_handed_to_its_hold
             done = await on.reaches("patient", "p", "complete")
             output: Any = values.decode(done.output or b"")
             assert msgspec.msgpack.decode(output[1], type=Ok | Err) == Ok(values.encode(0))
+
+    asyncio.run(story())
+
+
+# -- several runtimes of a version -----------------------------------------------------------------------
+
+
+async def busy(on: Stage, *ids: str) -> list[Peer]:
+    """Create instances that stay in a step; give who plays which."""
+    made = [await on.create("counting", id_, {"steps": 1, "pause_s": 600}) for id_ in ids]
+    await until(lambda: {f"{id_} step-1" for id_ in ids} <= set(on.effects), "the steps")
+    found = [on.runner.fleet.holder(one.key) for one in made]
+    assert all(peer is not None and one.key in peer.holds for peer, one in zip(found, made, strict=True))
+    return [peer for peer in found if peer is not None]
+
+
+async def two(on: Stage) -> list[Peer]:
+    """Have two runtimes, with an instance each; what `a` and `b` do takes longer than any test."""
+    fleet = on.runner.fleet
+    first = await fleet.peer(VERSION)
+    fleet._crews[VERSION].reinforce(2)
+    await until(lambda: fleet.strength(VERSION) == 2, "the other one")
+    assert await busy(on, "a", "b") == fleet._crews[VERSION].members
+    assert fleet.current(VERSION) is first
+    return fleet._crews[VERSION].members[:]
+
+
+def test_a_second_instance_brings_a_second_runtime_up_and_the_third_goes_there(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            fleet = on.runner.fleet
+            (first,) = set(await busy(on, "a"))
+            assert fleet.strength(VERSION) == 1
+            assert await busy(on, "b") == [first], "nobody waits for the other one to come up"
+            await until(lambda: fleet.strength(VERSION) == 2, "the other one")
+            (second,) = await busy(on, "c")
+            assert second.pid != first.pid
+            assert await busy(on, "d") == [second], "it has one, and the first has two"
+            await on.runner.steer("counting", "a", "terminate")
+            await on.runner.steer("counting", "b", "terminate")
+            assert await busy(on, "e") == [first]
+            assert fleet.holder((await on.get("counting", "a")).key) is None
+
+    asyncio.run(story())
+
+
+def test_the_death_of_one_takes_back_what_it_had_and_nothing_of_the_others(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            first, second = await two(on)
+            assert second.pid is not None
+            os.kill(second.pid, signal.SIGKILL)
+            await until(lambda: on.effects.count("b step-1") == 2, "its instance to run again")
+            assert on.effects.count("a step-1") == 1
+            assert "a" in {claim.id for claim in first.holds.values()}
+            told = f"the runtime (pid {second.pid}) died; its 1 instances go on in another one"
+            assert told in await on.lines()
+            await until(lambda: on.runner.fleet.strength(VERSION) == 2, "another one")
+
+    asyncio.run(story())
+
+
+def overheard(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> list[frames.ToRuntime]:
+    """Note from now on what a runtime is told."""
+    said: list[frames.ToRuntime] = []
+    send = peer.send
+
+    def noted(message: frames.ToRuntime) -> None:
+        said.append(message)
+        send(message)
+
+    monkeypatch.setattr(peer, "send", noted)
+    return said
+
+
+def test_what_rests_in_the_memory_of_one_goes_on_there(tmp_path, monkeypatch):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            _, second = await two(on)
+            await on.runner.steer("counting", "b", "terminate")
+            await on.create("patient", "p")
+            found = await on.reaches("patient", "p", "waiting")
+            await until(lambda: found.key in second.hot, "it to rest in memory")
+            for id_ in ("c", "d", "e"):
+                await busy(on, id_)
+            said = overheard(second, monkeypatch)
+            await on.runner.send_event("patient", "p", "go", values.encode(1))
+            await on.reaches("patient", "p", "complete")
+            (turn,) = [turn for one in said if isinstance(one, frames.Play) for turn in one.turns]
+            assert (turn.id, turn.records) == ("p", None)
+            assert on.effects.count("p before") == on.effects.count("p after") == 1
+
+    asyncio.run(story())
+
+
+def test_requests_go_to_whoever_has_the_least_to_do_and_bring_more_up(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            fleet = on.runner.fleet
+            slow = [asyncio.create_task(on.fetch("/slow?seconds=600")) for _ in range(2)]
+            await until(lambda: fleet.strength(VERSION) == 2, "the other one")
+            first, second = fleet._crews[VERSION].members
+            slow += [asyncio.create_task(on.fetch("/slow?seconds=600")) for _ in range(4)]
+            await until(lambda: first.work + second.work == 6, "them to be under way")
+            assert (first.work, second.work) == (3, 3)
+            for one in slow:
+                one.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+            assert (first.work, second.work) == (0, 0)
+
+    asyncio.run(story())
+
+
+def test_new_code_takes_the_place_of_all_and_what_they_play_goes_on_in_the_new_ones(tmp_path):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            before = await two(on)
+            for id_ in "xy":
+                await on.create("counting", id_, {"steps": 200, "pause_s": 0.005})
+            await until(lambda: {"x step-3", "y step-3"} <= set(on.effects), "some steps")
+            spare = await on.runner.fleet.spare(on.project)
+            await spare.load(on.build())
+            fleet = on.runner.fleet
+            fleet.replace(VERSION, spare)
+            assert fleet.current(VERSION) is spare, "it answers at once"
+            assert await on.fetch("/version") == (200, "one")
+            for id_ in "ab":  # they would hold those before for as long as these may take
+                await on.runner.steer("counting", id_, "terminate")
+            for peer in before:
+                await peer.gone()
+            assert fleet.strength(VERSION) == 2
+            for id_ in "xy":
+                await on.reaches("counting", id_, "complete")
+                steps = [line for line in on.effects if line.startswith(f"{id_} ")]
+                assert steps == [f"{id_} step-{number}" for number in range(1, 201)]
+
+    asyncio.run(story())
+
+
+def test_closing_ends_all_of_a_crew_and_those_on_their_way(tmp_path):
+    async def story() -> list[int]:
+        pids: list[Any] = []
+        async with stage(tmp_path, processes=4) as on:
+            await two_at_least(on)
+            pids += [peer.pid for peer in on.runner.fleet._everyone()]
+        return pids
+
+    async def two_at_least(on: Stage) -> None:
+        fleet = on.runner.fleet
+        await fleet.peer(VERSION)
+        fleet._crews[VERSION].reinforce(2)
+        await until(lambda: fleet.strength(VERSION) == 2, "the other one")
+        fleet._crews[VERSION].reinforce(4)
+        assert len(fleet._crews[VERSION].starting) == 2
+
+    pids = asyncio.run(story())
+    assert len(pids) == 2
+    assert not any(map(lives, pids))
+
+
+def test_whoever_had_an_instance_that_is_claimed_anew_has_it_no_longer(tmp_path, monkeypatch):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            first, second = await two(on)
+            made = await on.get("counting", "a")
+            key = made.key
+            later = msgspec.structs.replace(first.holds[key], epoch=first.holds[key].epoch + 1)
+            past = (await on.runner.store.load({key: 0}))[key]
+            said = overheard(first, monkeypatch)
+            on.runner.fleet.hold(second, claimed(later, made, past))
+            assert key not in first.holds
+            assert on.runner.fleet.holder(key) is second
+            assert said == [frames.Drop([key])]
+            assert on.runner.admission.running == 2, (
+                "an instance that runs is one, however often it was claimed"
+            )
+
+    asyncio.run(story())
+
+
+def test_whoever_waits_for_room_hears_of_one_more_runtime(tmp_path, monkeypatch):
+    async def story() -> None:
+        async with stage(tmp_path, processes=2) as on:
+            fleet, admission, woken = on.runner.fleet, on.runner.admission, set[str | None]()
+            await fleet.peer(VERSION)
+            wake = admission.wake
+
+            def noted(workflow: str | None = None) -> None:
+                woken.add(workflow)
+                wake(workflow)
+
+            monkeypatch.setattr(admission, "wake", noted)
+            fleet._crews[VERSION].reinforce(2)
+            await until(lambda: fleet.strength(VERSION) == 2, "the other one")
+            assert {"counting", "gated", "patient"} <= woken
 
     asyncio.run(story())

@@ -153,6 +153,14 @@ def test_a_request_that_takes_for_ever_is_cut_without_a_word(monkeypatch, caplog
     assert caplog.messages == []
 
 
+def test_sessions_and_runners_start_their_runtimes_before_they_load_what_speaks_http():
+    script = "import sys, wflow.runner.dev, wflow.runner.serve; print(*sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert not {"uvicorn", "starlette", "httptools", "anyio", "wflow.server.app"} & set(ran.stdout.split())
+
+
 def test_what_speaks_websocket_is_loaded_with_the_first_one():
     script = (
         "import asyncio, sys\n"

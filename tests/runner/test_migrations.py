@@ -72,6 +72,11 @@ async def output(on: Stage, workflow: str, id_: str) -> Any:
     return values.decode(done.output)
 
 
+def hurry(on: Stage) -> None:
+    """Have what counts go on without its pauses."""
+    on.witness.with_name(f"{on.witness.name}.hurry").touch()
+
+
 def settled_once(facts: list[Any]) -> bool:
     keys = [fact.key for fact in facts if isinstance(fact, Settled)]
     return len(keys) == len(set(keys))
@@ -141,6 +146,7 @@ def test_one_that_runs_is_moved_between_two_steps_and_each_of_them_runs_once(tmp
             assert (done.version, done.verdict.clean) == (second.id, True)
             there = len(on.effects)
             assert there < 60, "it was on its way"
+            hurry(on)
             assert await output(on, "counting", "a") == sum(range(60))
             assert on.effects == [f"a step-{number}" for number in range(1, 61)]
             assert settled_once(await journal(on, await on.get("counting", "a")))
@@ -160,6 +166,7 @@ def test_many_that_run_are_moved_and_nothing_is_lost_or_done_twice(tmp_path):
             done = [await migrate(on, id_, workflow="counting") for id_ in ids[:4]]
             done += await asyncio.gather(*(migrate(on, id_, workflow="counting") for id_ in ids[4:]))
             assert {one.version for one in done} == {second.id}
+            hurry(on)
             for id_ in ids:
                 assert await output(on, "counting", id_) == sum(range(40))
             assert sorted(on.effects) == sorted(f"{id_} step-{n}" for id_ in ids for n in range(1, 41))
@@ -206,6 +213,7 @@ def test_after_a_migration_that_gave_up_the_other_branches_go_on_at_once(tmp_pat
             await deploy(on)
             with pytest.raises(WrongMove, match="it runs long-1 for"):
                 await migrate(on, "a", workflow="counting")
+            hurry(on)
             await until(lambda: len(on.effects) == 40, "the steps beside the one that takes long")
             gate.touch()
             assert await output(on, "counting", "a") == 0
@@ -225,10 +233,11 @@ def test_after_a_migration_that_was_broken_off_the_other_branches_go_on_at_once(
             await until(lambda: len(on.effects) > 2, "some steps")
             await deploy(on)
             migration = asyncio.create_task(migrate(on, "a", workflow="counting"))
-            await until(lambda: on.runner.admission._reserved, "the migration to wait")
+            await until(lambda: on.runner.admission._reservations._reserved, "the migration to wait")
             await meanwhile()
             migration.cancel()
             await asyncio.gather(migration, return_exceptions=True)
+            hurry(on)
             await until(lambda: len(on.effects) == 40, "the steps beside the one that takes long")
             gate.touch()
             assert await output(on, "counting", "a") == 0
@@ -286,6 +295,7 @@ def test_one_that_runs_goes_on_where_it_is_when_the_other_version_cannot_be_load
             closed.touch()
             with pytest.raises(LoadError, match="it is closed"):
                 await migrate(on, "a", second.id, workflow="counting")
+            hurry(on)
             assert await output(on, "counting", "a") == sum(range(30))
             assert (await on.get("counting", "a")).version == first.id
             assert on.effects == [f"a step-{number}" for number in range(1, 31)]
@@ -434,6 +444,7 @@ def test_two_migrations_of_one_instance_do_not_come_in_each_others_way(tmp_path)
             (refused,) = [one for one in both if isinstance(one, WrongMove)]
             assert "is being migrated already" in refused.message
             assert (await on.get("counting", "a")).version == second.id
+            hurry(on)
             assert await output(on, "counting", "a") == sum(range(30))
 
     asyncio.run(story())
@@ -464,6 +475,7 @@ def test_what_else_is_asked_of_an_instance_meanwhile_is_done(tmp_path, verb, aft
             assert not isinstance(migration, BaseException) or isinstance(
                 migration, InstanceEnded | InstanceNotFound | WrongMove
             )
+            hurry(on)
             match verb:
                 case "delete":
                     with pytest.raises(InstanceNotFound):
@@ -478,7 +490,7 @@ def test_what_else_is_asked_of_an_instance_meanwhile_is_done(tmp_path, verb, aft
                 case _:
                     assert await output(on, "counting", "a") == sum(range(30))
                     assert (await on.get("counting", "a")).version == second.id
-            assert on.runner.admission._reserved == {}
+            assert on.runner.admission._reservations._reserved == {}
             # Its slot is free, whatever became of it.
             await until(lambda: on.runner.admission.running == 0, "all claims to be over")
 
@@ -495,6 +507,7 @@ def test_a_runner_that_stops_in_the_middle_leaves_an_instance_that_goes_on(tmp_p
             migration = asyncio.create_task(migrate(on, "a", workflow="counting"))
             await meanwhile(0.05)
         await asyncio.gather(migration, return_exceptions=True)
+        hurry(on)
         async with shipped(tmp_path) as on:
             assert await output(on, "counting", "a") == sum(range(20))
             assert settled_once(await journal(on, await on.get("counting", "a")))

@@ -6,18 +6,19 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
-from tests.runner.stage import build, until
+from tests.runner.stage import build, meanwhile, until
 from tests.stories.processes import lives
 from wflow.config.load import load
 from wflow.engine import facts, values
 from wflow.engine.outcome import Ok
 from wflow.errors import LinkError, LoadError
-from wflow.link import frames
+from wflow.link import channel, frames
 from wflow.runner import peer as peers
 from wflow.runner import spawned
-from wflow.runner.peer import Peer
+from wflow.runner.peer import Outdated, Peer
 from wflow.runner.project import build_of
 from wflow.wire.types import HttpRequest
 
@@ -252,6 +253,24 @@ def test_a_runtime_takes_so_many_requests_and_no_more(tmp_path, monkeypatch):
     play(story)
 
 
+def test_the_bodies_of_requests_take_so_much_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "FETCH_BYTES", 1_000)
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, "await asyncio.sleep(0.2); return Response('in time')"))
+        large = msgspec.structs.replace(asked(), body=bytes(600))
+        first = asyncio.create_task(peer.fetch(large))
+        await until(lambda: peer.work == 1, "the request")
+        with pytest.raises(LinkError, match="take 1,000 bytes"):
+            await peer.fetch(large)
+        assert (await peer.fetch(asked())).status == 200, "one without a body has its place"
+        assert (await first).status == 200
+        assert (await peer.fetch(large)).status == 200
+
+    play(story)
+
+
 # -- rehearsals ----------------------------------------------------------------------------------------------
 
 FLOW = """
@@ -367,5 +386,133 @@ def test_too_many_journals_at_once_are_refused_and_one_that_is_too_long_is_told(
         verdict = await peer.rehearse(recorded())
         assert verdict.failure is not None
         assert "takes more than 10 bytes" in verdict.failure.message
+
+    play(story)
+
+
+def test_what_code_imports_in_one_runtime_another_imports_ahead(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path / "first", top="import colorsys"))
+        assert "colorsys" in peer.libraries
+        other = Peer(listener)
+        try:
+            await other.start(tmp_path)
+            other.warm(peer.libraries)
+            top = "import sys\nTHERE = 'colorsys' in sys.modules"
+            await other.load(made(tmp_path / "second", "return Response(str(THERE))", top))
+            assert (await other.fetch(asked())).body == b"True"
+        finally:
+            other.kill()
+            await other.gone()
+
+    play(story)
+
+
+def test_a_runtime_says_so_when_what_it_imported_ahead_is_of_no_use(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        peer.warm(["pydantic"])
+        code = made(tmp_path / "code")
+        (code.root / "pydantic.py").touch()
+        with pytest.raises(Outdated):
+            await peer.load(code)
+
+    play(story)
+
+
+# -- what it has still to begin ----------------------------------------------------------------------------
+
+
+def test_what_was_handed_over_is_fresh_until_the_runtime_speaks_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "FRESH", 8)
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path, "await asyncio.sleep(3600)"))
+        told: list[int] = []
+        peer.on_fresh = lambda: told.append(len(peer.fresh))
+        for instance in range(1, 9):
+            peer.send(frames.Play([msgspec.structs.replace(recorded(records=[]), instance=instance)]))
+        assert peer.fresh == set(range(1, 9))
+        peer.send(frames.Drop([8]))
+        assert peer.fresh == set(range(1, 8))
+        peer.send(frames.Play([msgspec.structs.replace(recorded(), instance=9, records=None)]))
+        await until(lambda: not peer.fresh, "word of all of them")
+        assert told[-1] == 0
+        assert any(isinstance(one, frames.Commit) for one in listener.said)
+        assert [one.instances for one in listener.said if isinstance(one, frames.Missing)] == [[9]]
+
+    play(story)
+
+
+def test_nothing_is_fresh_in_a_runtime_that_is_dead(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(flow(tmp_path))
+        os.kill(peer.pid or 0, signal.SIGSTOP)
+        peer.send(frames.Play([recorded(records=[])]))
+        assert peer.fresh == {7}
+        peer.kill()
+        await until(lambda: listener.deaths, "its end")
+        peer.send(frames.Play([recorded(records=[])]))
+        assert not peer.fresh
+
+    play(story)
+
+
+def test_a_runtime_that_does_not_listen_is_waited_for_and_not_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "UNREAD_BYTES", 1_000_000)
+    body = "return Response('here')"
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path, body))
+        assert peer.listens
+        await peer.listening()
+        os.kill(peer.pid or 0, signal.SIGSTOP)
+        large = msgspec.structs.replace(asked(), body=bytes(2_000_000))
+        answer = asyncio.create_task(peer.fetch(large))
+        await until(lambda: not peer.listens, "it to be told more than it reads")
+        waiting = asyncio.create_task(peer.listening())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        os.kill(peer.pid or 0, signal.SIGCONT)
+        await waiting
+        assert (await answer).body == b"here", "it is heard again"
+
+    play(story)
+
+
+def test_whoever_waits_for_a_runtime_to_listen_hears_of_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(channel, "UNREAD_BYTES", 1_000_000)
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path))
+        os.kill(peer.pid or 0, signal.SIGSTOP)
+        peer.send(frames.Reply(1, bytes(2_000_000)))
+        await until(lambda: not peer.listens, "it to be told more than it reads")
+        peer.kill()
+        await peer.listening()
+        assert not peer.alive
+
+    play(story)
+
+
+def test_a_runtime_that_calls_more_than_is_answered_waits(tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "CALLED_BYTES", 3 * peers.CALL_BYTES)
+    small, large = frames.Call(1, "KV", "put", b""), frames.Call(2, "KV", "put", bytes(2 * peers.CALL_BYTES))
+
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        await peer.load(made(tmp_path))
+        with peer.answering(small):
+            assert (await peer.fetch(asked())).status == 200
+            with peer.answering(large), peer.answering(small):
+                answer = asyncio.create_task(peer.fetch(asked()))
+                await meanwhile()
+                assert not answer.done()
+            assert (await answer).status == 200
 
     play(story)

@@ -9,6 +9,7 @@ from tests.runner.stage import meanwhile, stage, until
 from wflow.engine import values
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, LinkError, WorkflowNotFound
 from wflow.runner import runner as runners
+from wflow.runner import tidying
 from wflow.runner.project import VERSION
 from wflow.runner.runner import Runner
 from wflow.wire.types import HttpRequest, Wanted
@@ -158,7 +159,7 @@ def test_a_store_that_cannot_be_opened_is_not_kept(tmp_path):
 
 def test_old_lines_of_workers_are_trimmed_and_idle_runtimes_ended_now_and_then(tmp_path, monkeypatch):
     monkeypatch.setattr(runners, "IDLE_S", 0.05)
-    monkeypatch.setattr(runners, "LINES", 2)
+    monkeypatch.setattr(tidying, "LINES", 2)
 
     async def story() -> None:
         async with stage(tmp_path) as on:
@@ -176,7 +177,7 @@ def test_old_lines_of_workers_are_trimmed_and_idle_runtimes_ended_now_and_then(t
 
 def test_what_is_over_is_deleted_when_its_time_has_come_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(runners, "RETIRE_S", 0.02)
-    monkeypatch.setattr(runners, "RETIRED", 2)
+    monkeypatch.setattr(tidying, "RETIRED", 2)
 
     async def story() -> None:
         async with stage(tmp_path) as on:

@@ -13,6 +13,7 @@ from wflow.bindings.binding import Called
 from wflow.engine.stream import PIECE_BYTES, PIECES
 from wflow.errors import InvalidInput, StoreError
 from wflow.runner import streams
+from wflow.runner.holds import held
 from wflow.runner.streams import Streams
 from wflow.stores import pieces
 
@@ -30,7 +31,7 @@ class Bench:
         self.control = control
         self.claim = claim
         self.faulty = faulty
-        self.holds = {claim.key: claim}
+        self.holds = {claim.key: held(claim)}
         self.streams = Streams(self.holds)
 
     @property
@@ -55,7 +56,7 @@ class Bench:
         """Have another holder, or the same one under another claim."""
         await self.store.release([(self.claim.key, self.claim.epoch)], now=0)
         (self.claim,) = await self.store.claim({"orders": 1}, owner="me", now=self.control.now())
-        self.holds[self.claim.key] = self.claim
+        self.holds[self.claim.key] = held(self.claim)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from wflow.engine.names import SHOWN_BYTES
 from wflow.errors import InvalidInput
 from wflow.link import frames
 from wflow.runner import translate
+from wflow.runner.holds import held
 from wflow.stores.store import Claim
 
 
@@ -44,7 +45,7 @@ def test_a_turn_says_what_the_claim_says_of_its_instance():
 
 def test_a_commit_about_held_claims_is_taken_whole():
     commit = frames.Commit(1, [(1, 1)], [received(1, 7)], [Ended(1, 1, "complete")], [7])
-    batch, foreign = translate.own({1: claim(1)}, commit)
+    batch, foreign = translate.own({1: held(claim(1))}, commit)
     assert foreign == []
     assert (batch.claims, batch.rows, batch.received) == (commit.claims, commit.rows, [7])
 
@@ -53,7 +54,7 @@ def test_of_a_commit_about_others_claims_only_the_own_part_is_taken():
     ended: list[Change] = [Ended(1, 1, "complete"), Ended(2, 1, "complete"), Ended(3, 1, "complete")]
     rows = [received(1, 7), received(2, 8), received(3, 9)]
     commit = frames.Commit(1, [(1, 1), (2, 1), (3, 2)], rows, ended, [7, 8, 9])
-    batch, foreign = translate.own({1: claim(1), 3: claim(3, epoch=1)}, commit)
+    batch, foreign = translate.own({1: held(claim(1)), 3: held(claim(3, epoch=1))}, commit)
     assert foreign == [2, 3]
     assert [row[0] for row in batch.rows] == [1]
     assert [change.instance for change in batch.changes] == [1]
@@ -61,7 +62,7 @@ def test_of_a_commit_about_others_claims_only_the_own_part_is_taken():
 
 
 def test_a_print_in_a_step_is_told_with_its_instance():
-    line = translate.line({1: claim(1)}, frames.Printed("info", "hello", 9, 1, "charge-1", {"a": 1}))
+    line = translate.line({1: held(claim(1))}, frames.Printed("info", "hello", 9, 1, "charge-1", {"a": 1}))
     assert (line.message, line.step, line.source) == ("hello", "charge-1", "step")
     assert line.detail == {"a": 1, "workflow": "orders", "instance": "order-1"}
     assert translate.line({}, frames.Printed("info", "hello", 9)).source == "worker"
@@ -85,5 +86,5 @@ def test_what_a_status_is_to_show_is_kept_within_its_limits():
         Told(1, 1, None, ["x"] * 11 + [str(n) for n in range(11)]),
         Told(1, 1, None, ["x" * 65]),
     ]
-    batch, foreign = translate.own({1: claim(1)}, frames.Commit(1, [(1, 1)], [], [*unfit, *fit], []))
+    batch, foreign = translate.own({1: held(claim(1))}, frames.Commit(1, [(1, 1)], [], [*unfit, *fit], []))
     assert (list(batch.changes), foreign) == (fit, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.simulation.bodies import (
@@ -178,9 +179,9 @@ def case_of(choices: Choices, *, calm: bool) -> tuple[Program, tuple[Sent, ...]]
 
 
 def schedule(choices: Choices) -> Schedule:
-    """Draw what goes wrong."""
+    """Draw what goes wrong, and with how many processes."""
     slow = ((0,), (0,), (0, 1), (3, 0, 7), (40, 0), (900, 0, 0))
-    return Schedule(
+    drawn = Schedule(
         mishaps=tuple(_mishap(choices) for _ in range(choices.pick((0, 1, 1, 2, 2, 3, 4)))),
         link=choices.pick(slow),
         store=choices.pick(slow),
@@ -188,7 +189,10 @@ def schedule(choices: Choices) -> Schedule:
         echo=choices.often(20),
         swaps=choices.often(20),
         late=choices.pick((0, 0, 1, 50, 3_000)),
+        processes=choices.pick((1, 1, 1, 2, 3)),
     )
+    mishaps = tuple(replace(one, of=choices.below(drawn.processes)) for one in drawn.mishaps)
+    return replace(drawn, mishaps=mishaps)
 
 
 def _mishap(choices: Choices) -> Mishap:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from tests.simulation.crew import Crew
 from tests.simulation.store import Store
 from tests.simulation.world import World
 from wflow.engine import facts
@@ -21,6 +22,8 @@ from wflow.engine.steps import poll
 from wflow.engine.steps.do import Do
 from wflow.engine.steps.sleep import Sleep
 from wflow.engine.unheard import Unheard
+from wflow.link import frames
+from wflow.runner import translate
 from wflow.runtime.chance import Chance
 from wflow.runtime.code import Code
 from wflow.runtime.loop import WorkflowLoop
@@ -64,10 +67,11 @@ def a_refusal_is_taken_for_an_acknowledgment(patch: pytest.MonkeyPatch) -> None:
 def a_settled_step_is_called_again(patch: pytest.MonkeyPatch) -> None:
     def undecided(self: Any) -> list[str]:
         self._undecided = {}
-        return list(self._steps)
+        return [past.key for past in self.asked_for()]
 
     def decide(self: Any, key: str, now: int) -> Any:
-        past, step = self._pasts[key], self._steps[key]
+        past = self._pasts[key]
+        step = past.step
         if past.outcome is not None and step.kind != "do":
             return Settle(past.outcome)
         if step.awaits is not None:
@@ -97,9 +101,9 @@ def an_event_is_lost(patch: pytest.MonkeyPatch) -> None:
 
     def add(self: Any, speaker: Any, new: Any, **more: Any) -> None:
         real(self, speaker, new, **more)
-        said = self._open.get(speaker.instance)
-        if said is not None and said.received and next(numbers) % 3 == 2:
-            said.rows = [row for row in said.rows if row[2] != facts.RECEIVED]
+        batch = self._waiting[-1]
+        if batch.received and next(numbers) % 3 == 2:
+            batch.rows = [row for row in batch.rows if row[2] != facts.RECEIVED]
 
     patch.setattr(Outbox, "add", add)
 
@@ -119,7 +123,7 @@ def the_last_event_comes_first(patch: pytest.MonkeyPatch) -> None:
 
 def who_timed_out_swallows_an_event(patch: pytest.MonkeyPatch) -> None:
     def settle(self: Any, past: Any, outcome: Any, now: int) -> None:
-        step = self._steps[past.key]
+        step = past.step
         if step.awaits is not None:
             self._waits.remove(step.awaits, past.key)
         if past.event is not None:
@@ -127,7 +131,7 @@ def who_timed_out_swallows_an_event(patch: pytest.MonkeyPatch) -> None:
         settled = past.settling(outcome, now, {} if past.told else step.describe())
         past.outcome = outcome
         self._append(settled)
-        self._unheard.add(settled, self.seq)
+        self.unheard.add(settled, self.seq)
 
     patch.setattr(Machine, "_settle", settle)
 
@@ -144,6 +148,38 @@ def a_timer_is_lost(patch: pytest.MonkeyPatch) -> None:
 
 def an_epoch_is_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Store, "live", lambda self, key, epoch: not self.instances[key].over)
+
+
+def an_instance_is_handed_to_two_processes(patch: pytest.MonkeyPatch) -> None:
+    real = World._hand_out
+
+    def hand_out(self: World, key: int, epoch: int, process: Any) -> None:
+        real(self, key, epoch, process)
+        for other in self._crew.members:
+            if key in process.holds and key not in other.holds:
+                records, waiting = self.store.load(key, 0)
+                other.holds[key] = process.holds[key]
+                other.send(frames.Play([translate.turn(other.holds[key], records, waiting)]))
+                return
+
+    patch.setattr(World, "_hand_out", hand_out)
+
+
+def who_has_an_instance_in_memory_is_not_asked(patch: pytest.MonkeyPatch) -> None:
+    """It is handed out without its journal, and to another process."""
+    real = Crew.place
+
+    def place(self: Crew, key: int) -> Any:
+        chosen = real(self, key)
+        others = [one for one in self.members if one is not chosen]
+        if key in chosen.hot and others:
+            chosen.hot.discard(key)
+            others[0].hot.add(key)
+            return others[0]
+        return chosen
+
+    patch.setattr(Crew, "place", place)
+    patch.setattr(World, "_resend", lambda self, process, key: None)
 
 
 def what_is_terminated_goes_on(patch: pytest.MonkeyPatch) -> None:
@@ -206,8 +242,8 @@ def a_cut_off_counts_as_nothing(patch: pytest.MonkeyPatch) -> None:
 def once_begins_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
     real = Running.begin
 
-    def begin(self: Any, key: str, body: Any, run: Any) -> bool:
-        begun = real(self, key, body, run)
+    def begin(self: Any, key: str, *more: Any) -> bool:
+        begun = real(self, key, *more)
         if not begun:
             self.durable(10**9)
         return True
@@ -269,7 +305,7 @@ def the_loop_is_unfair(patch: pytest.MonkeyPatch) -> None:
 
     def call_soon(self: Any, callback: Any, *args: Any, context: Any = None) -> Any:
         call = real(self, callback, *args, context=context)
-        self._ready.rotate(1)
+        self._ready.insert(0, self._ready.pop())
         return call
 
     patch.setattr(WorkflowLoop, "call_soon", call_soon)
@@ -291,6 +327,8 @@ PLANTED: dict[str, Plant] = {
         a_timer_is_early,
         a_timer_is_lost,
         an_epoch_is_ignored,
+        an_instance_is_handed_to_two_processes,
+        who_has_an_instance_in_memory_is_not_asked,
         what_is_terminated_goes_on,
         a_turn_keeps_its_old_epoch,
         the_first_is_undone_first,

@@ -87,6 +87,9 @@ class Process:
         messages = _said.decode(data[_HEAD.size :])
         self._later(0, lambda: self._arrive(messages))
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        """Hear how much may wait (the channel's transport): it never does."""
+
     def close(self) -> None:
         """Hang up (the channel's transport)."""
 
@@ -127,13 +130,12 @@ class Process:
             future.cancel()
 
     def evict(self) -> int:
-        """Let go of what rests, as the runtime does by itself after a while; give how many that were."""
-        runtime = self.runtime
-        gone = [key for key in runtime._resting if runtime._turns[key].state is State.RESTING]
+        """Let go of what rests, which the runtime does when it is on disk; give how many that were."""
+        gone = [key for key, turn in self.runtime._turns.items() if turn.state is State.RESTING]
         for key in gone:
-            runtime._turns[key].drop()
+            self.runtime._turns[key].drop()
         if gone:
-            runtime.channel.send(frames.Evicted(gone))
+            self.runtime.channel.send(frames.Evicted(gone))
         return len(gone)
 
     def epoch(self, key: int) -> int:

@@ -60,6 +60,16 @@ def never_called_again(life: Life) -> Iterator[str]:
             yield f"{call.key} is called by nobody, by {call}"
 
 
+def in_one_process(life: Life) -> Iterator[str]:
+    """All that is done under one claim is done in one process."""
+    processes: dict[int, set[int]] = {}
+    for call in life.calls:
+        processes.setdefault(call.epoch, set()).add(call.process)
+    for epoch, found in processes.items():
+        if len(found) > 1:
+            yield f"claim {epoch} is played in the processes {sorted(found)}"
+
+
 def seen_as_it_settled(life: Life) -> Iterator[str]:
     """What the code sees are outcomes that are on disk, in the order in which they are there."""
     settled = [kept for kept in life.journal if isinstance(kept.fact, Settled)]
@@ -210,6 +220,7 @@ RULES = (
     journal_in_order,
     settled_once,
     never_called_again,
+    in_one_process,
     seen_as_it_settled,
     given_by_a_call,
     as_often_as_allowed,

@@ -26,12 +26,14 @@ class Mishap(Part):
     `crash`: the process dies. `kept`: it dies when the commit is kept and not acknowledged yet. `fence`:
     the runner takes its claims away, and it goes on without knowing. `reload`: it is replaced. `handback`: it
     is to give back what it has; `keep`: and a little later it is not. `evict`: what rests leaves its memory.
-    `twice`: what is handed to a runtime next is handed to it twice.
+    `twice`: what is handed to a runtime next is handed to it twice. It happens to the process whose commit it
+    is, at an instant to the one with the number ``of``.
     """
 
     what: str = "crash"
     ms: int | None = None
     commit: int | None = None
+    of: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,7 +42,8 @@ class Schedule(Part):
 
     The delays, in milliseconds, are taken in turn for each message and each transaction. ``cold`` evicts
     whatever rests at once. ``echo`` delivers each event and each acknowledgment twice, ``swaps`` gives
-    acknowledgments in another order, ``late`` tells the runner so much later of a death.
+    acknowledgments in another order, ``late`` tells the runner so much later of a death. There are so many
+    ``processes``.
     """
 
     mishaps: tuple[Mishap, ...] = ()
@@ -50,6 +53,7 @@ class Schedule(Part):
     echo: bool = False
     swaps: bool = False
     late: int = 0
+    processes: int = 1
 
     @property
     def calm(self) -> bool:

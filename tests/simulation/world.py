@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from tests.simulation.clock import EPOCH_MS, Endless, VirtualLoop, virtual
+from tests.simulation.crew import START_MS, Crew
 from tests.simulation.process import Process, flows_of, reply
 from tests.simulation.record import Recorder
 from tests.simulation.schedules import ASKS
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from wflow.stores.store import Delivery
 
 DRAIN_MS = 5_000
-START_MS = 20
 KEEP_MS = 60
 BEFORE = ("crash", "fence", "reload", "twice", "handback", "keep")
 """Mishaps that come before a commit is kept."""
@@ -57,14 +57,12 @@ class World:
         self.loop = loop
         self.store = Store(loop.now)
         self.record = Recorder(self.store, loop.now)
-        self.processes: list[Process] = []
         self._schedule = case.schedule
         self._flows = flows_of(case.program)
         self._link = itertools.cycle(self._schedule.link)
         self._delays = itertools.cycle(self._schedule.store)
         self._stored_at = 0.0
-        self._current: Process | None = None
-        self._starting = False
+        self._crew = Crew(self._schedule.processes, self._process, self._after)
         self._journeys: dict[int, list[Any]] = {}
         self._twice = False
         self._look_at: Any = None
@@ -88,18 +86,22 @@ class World:
         instances = self.store.instances.values()
         return self.counts + Counter(
             schedules=1,
+            several=self._schedule.processes > 1,
             instances=len(instances),
             claims=sum(one.epoch for one in instances),
             facts=sum(len(one.journal) for one in instances),
             commits=self.commits,
             calls=len(self.record.calls),
-            processes=len(self.processes),
+            processes=len(self._crew.everyone),
             replays=self.record.passes - len(instances),
         )
 
     def end(self) -> None:
-        for process in self.processes:
+        for process in self._crew.everyone:
             process.crash()
+
+    def _process(self, number: int) -> Process:
+        return Process(number, self._flows, self.loop, self._link, said=self._said, watch=self.record.watch)
 
     def _at(self, ms: float, what: Callable[[], object]) -> None:
         self.loop.call_at(ms / 1000, what)
@@ -136,7 +138,7 @@ class World:
             self._deliver([self.store.deliver(key, type_, b"\xc0", now)])
         elif (moved := self.store.move(key, what, now)) is not None:
             held, deliveries = moved
-            holder = self._holder(key)
+            holder = self._crew.holder(key)
             if held:
                 self._steer(key, holder, pausing=what == "pause")
             else:
@@ -153,7 +155,7 @@ class World:
 
     def _drop(self, key: int) -> None:
         self._journeys.pop(key, None)
-        for process in self.processes:
+        for process in self._crew.everyone:
             if key in process.holds or key in process.hot:
                 process.holds.pop(key, None)
                 process.hot.discard(key)
@@ -168,7 +170,7 @@ class World:
         for one in deliveries:
             if one is None:
                 continue
-            holder = self._holder(one.key) if one.claimed else None
+            holder = self._crew.holder(one.key) if one.claimed else None
             if holder is not None:
                 self._send_to(holder, frames.Deliver(one.key, one.event))
             elif one.key in self._journeys:
@@ -182,28 +184,26 @@ class World:
             self.counts["duplicates"] += 1
             process.send(message)
 
-    def _holder(self, key: int) -> Process | None:
-        return next((one for one in self.processes if key in one.holds and not one.dead), None)
-
     # -- what goes wrong -----------------------------------------------------------------------------------
 
-    def _mishap(self, mishap: Mishap) -> None:
-        process = self._current
-        if process is None:
+    def _mishap(self, mishap: Mishap, by: Process | None = None) -> None:
+        crew = self._crew.members
+        if not crew:
             return
+        process = by or crew[mishap.of % len(crew)]
         match mishap.what:
             case "crash" | "kept":
                 self._crash(process)
             case "fence":
                 self.counts["fences"] += 1
-                self._current = None
+                self._crew.strike(process)
                 self._release(process, list(process.holds.values()), died=True)
             case "reload":
                 self.counts["reloads"] += 1
-                self._current, process.draining = None, True
-                process.hot.clear()
-                process.send(frames.Drain())
-                self._after(DRAIN_MS, partial(self._end, process))
+                # Each goes on with what it has until one that is new is there in its place.
+                for number, one in enumerate(list(crew)):
+                    self._crew.strike(one)
+                    self._after(number * START_MS, partial(self._drain, one))
             case "handback" | "keep":
                 self.counts["handbacks"] += 1
                 process.send(frames.HandBack(list(process.holds)))
@@ -218,9 +218,14 @@ class World:
     def _crash(self, process: Process) -> None:
         self.counts["crashes"] += 1
         process.crash()
-        if self._current is process:
-            self._current = None
+        self._crew.strike(process)
         self._after(self._schedule.late, lambda: self._release(process, [*process.holds.values()], died=True))
+
+    def _drain(self, process: Process) -> None:
+        process.draining = True
+        process.hot.clear()
+        process.send(frames.Drain())
+        self._after(DRAIN_MS, partial(self._end, process))
 
     def _end(self, process: Process) -> None:
         if not process.dead:
@@ -228,10 +233,10 @@ class World:
             self._release(process, list(process.holds.values()))
 
     def _happens(self, commit: int, whats: tuple[str, ...], process: Process) -> None:
-        """Let happen what is to happen at a commit, if it is of the process that counts."""
+        """Let happen what is to happen at a commit, if it is of a process that counts."""
         for one in self._schedule.mishaps:
-            if one.commit == commit and one.what in whats and process is self._current:
-                self._mishap(one)
+            if one.commit == commit and one.what in whats and process in self._crew.members:
+                self._mishap(one, process)
 
     # -- claims --------------------------------------------------------------------------------------------
 
@@ -247,32 +252,20 @@ class World:
 
     def _claim(self) -> None:
         self._look_at = None
-        if self._current is None:
-            if not self._starting:
-                self._starting = True
-                self._after(START_MS if self.processes else 0, self._start)
+        self._crew.muster(self._claim)
+        if not self._crew.members:
             return
         for claim in self.store.claim(self.loop.now()):
             self._journeys[claim.key] = [claim]
-            self._store(partial(self._hand_out, claim.key, claim.epoch))
+            self._store(partial(self._hand_out, claim.key, claim.epoch, self._crew.place(claim.key)))
         self._look()
 
-    def _start(self) -> None:
-        self._starting = False
-        number = len(self.processes) + 1
-        self._current = Process(
-            number, self._flows, self.loop, self._link, said=self._said, watch=self.record.watch
-        )
-        self.processes.append(self._current)
-        self._claim()
-
-    def _hand_out(self, key: int, epoch: int) -> None:
+    def _hand_out(self, key: int, epoch: int, process: Process) -> None:
         journey = self._journeys.get(key)
         if journey is None or journey[0].epoch != epoch:
             return
         claim, *events = self._journeys.pop(key)
-        process = self._current
-        if process is None:
+        if process not in self._crew.members:
             self.store.release([(key, epoch)], self.loop.now())
             self._look()
             return
@@ -328,7 +321,7 @@ class World:
         for change in commit.changes:
             if change.instance not in refused and isinstance(change, (Rested, Ended, Held)):
                 process.holds.pop(change.instance, None)
-                if isinstance(change, Rested) and not process.draining and process is self._current:
+                if isinstance(change, Rested) and process in self._crew.members:
                     process.hot.add(change.instance)
         self._deliver(deliveries)
         self._happens(number, ("kept",), process)

@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="storms; all of them if none is named")
     options = parser.parse_args()
     names = options.names or list(STORMS)
-    sys.stdout.write(f"{'storm':<22} {'runs':>7} {'right':>7} {'seconds':>8}\n")
+    sys.stdout.write(f"{'storm':<26} {'runs':>7} {'right':>7} {'seconds':>8}\n")
     failed = 0
     for name in names:
         began = time.monotonic()
@@ -30,7 +30,7 @@ def main() -> int:
         wrong = {id_: faults for id_, faults in verdicts.items() if faults}
         failed += len(wrong)
         right, took = options.runs - len(wrong), time.monotonic() - began
-        sys.stdout.write(f"{name:<22} {options.runs:>7} {right:>7} {took:>8.1f}\n")
+        sys.stdout.write(f"{name:<26} {options.runs:>7} {right:>7} {took:>8.1f}\n")
         sys.stdout.flush()
         for id_, faults in list(wrong.items())[:SHOWN]:
             sys.stderr.write(f"  {id_}: {'; '.join(faults)}\n")

@@ -51,31 +51,31 @@ async def death_at_every_write(folder: Path, runs: int) -> Verdicts:
             # Beyond the last write there is none to die at: begin anew.
             aim = aim + 1 if mortal.struck else 0
             mortal.aim(None, "")
-            place.runner.fleet._deaths.clear()  # else each is waited for longer than the one before
+            calm(place.runner)  # else each is waited for longer than the one before
     return judge(place.data, place.witness, ids, Measure(cuts=1))
 
 
-async def death_of_a_runtime(folder: Path, runs: int) -> Verdicts:
-    """Kill the runtime in the middle of its work, again and again."""
+async def death_of_a_runtime(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
+    """Kill the runtime, or one of several, in the middle of its work, again and again."""
     ids = names(runs)
-    async with shelter(folder) as place:
+    async with shelter(folder, processes=processes) as place:
         for done, wave in enumerate(waves(ids, 1_000)):
             await created(place, wave, 2 * ROUNDS, PAUSE_S)
-            place.runner.fleet._deaths.clear()
+            calm(place.runner)
             for _ in range(DEATHS):
                 await asyncio.sleep(GRACE_S)
-                kill(place.runner)
+                kill(place.runner, most=1)
             await place.over("pairs", done * 1_000 + len(wave))
     return judge(place.data, place.witness, ids, Measure(cuts=DEATHS))
 
 
-async def two_turns_at_once(folder: Path, runs: int) -> Verdicts:
+async def two_turns_at_once(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
     """Two runners over one store take each other's claims away; whoever had them goes on, and is refused.
 
     Nobody tells him, as nobody could whose lease is over because he does not answer.
     """
     ids = names(runs)
-    place = Shelter(folder)
+    place = Shelter(folder, processes)
     store = await stores.connect(f"sqlite://{place.data}")
     first, second = [await place.take(Shared(store)) for _ in range(2)]
     place.runner, taken = first, 0
@@ -119,12 +119,19 @@ def held(runner: Runner) -> int:
 
 
 def peers(runner: Runner) -> list[Any]:
-    return list(runner.fleet._peers.values())
+    return runner.fleet._everyone()
 
 
-def kill(runner: Runner) -> bool:
-    """Kill the runtimes of a runner as the power supply does; tell whether there was one."""
-    alive = [peer.pid for peer in peers(runner) if peer.alive and peer.pid]
+def calm(runner: Runner) -> None:
+    """Forget the deaths so far."""
+    for crew in runner.fleet._crews.values():
+        crew._deaths = 0
+
+
+def kill(runner: Runner, most: int | None = None) -> bool:
+    """Kill the runtimes of a runner as the power supply does, those with most to do first; was there one?"""
+    busiest = sorted(peers(runner), key=lambda peer: peer.work, reverse=True)
+    alive = [peer.pid for peer in busiest if peer.alive and peer.pid][:most]
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
     return bool(alive)

@@ -30,11 +30,11 @@ UNLIMITED = resource.RLIM_INFINITY
 BATCH = 100
 
 
-def death_of_the_runner(folder: Path, runs: int) -> Verdicts:
+def death_of_the_runner(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
     """Kill the runner in the middle of it all; another one goes on from what is on disk."""
     ids, world = names(runs), house(folder)
     for kill in range(KILLS):
-        with world.dev() as session:
+        with world.dev("--processes", str(processes)) as session:
             if kill == 0:
                 create(session, ids)
             reached(world, runs * (kill + 1) // (KILLS + 1))

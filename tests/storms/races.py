@@ -33,10 +33,10 @@ LOOK_S = 0.02
 QUIET_S = 10.0
 
 
-async def step_storm(folder: Path, runs: int) -> Verdicts:
+async def step_storm(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
     """Many steps at once, in many instances at once."""
     ids = names(runs)
-    async with shelter(folder) as place:
+    async with shelter(folder, processes=processes) as place:
         await place.create("parallel", ids, {"width": WIDTH})
         await place.over("parallel", runs)
     return judge(place.data, place.witness, ids)
@@ -55,10 +55,10 @@ async def event_storm(folder: Path, runs: int) -> Verdicts:
     return judge(place.data, place.witness, ids)
 
 
-async def event_sleep(folder: Path, runs: int) -> Verdicts:
+async def event_sleep(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
     """An event races a sleep, round after round, each sent about when the sleep ends."""
     ids = names(runs)
-    async with shelter(folder) as place:
+    async with shelter(folder, processes=processes) as place:
         for wave in waves(ids):
             await place.create("race", wave, {"rounds": ROUNDS, "nap_ms": NAP_MS})
             await Aim(place, "race", ("hit",)).until_over(wave)

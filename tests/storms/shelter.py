@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wflow import stores
 from wflow.config.load import load
 from wflow.engine import values
-from wflow.runner.project import build_of
+from wflow.runner.project import VERSION, build_of
 from wflow.runner.runner import Runner
 from wflow.wire.types import Wanted
 
@@ -31,8 +31,9 @@ BATCH = 100
 class Shelter:
     """A folder with a project, a store and a witness, and the runner that plays it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, processes: int = 1) -> None:
         self.folder = folder
+        self.processes = processes
         self.data = folder / "data"
         self.witness = folder / "witness.txt"
         self.project = folder / "weather"
@@ -41,10 +42,14 @@ class Shelter:
             shutil.copytree(WEATHER, self.project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
 
     async def take(self, store: Store) -> Runner:
-        """Have a runner over an open store play the project."""
-        runner = await Runner.over(store, self.folder / "versions")
+        """Have a runner over an open store play the project, with all its processes up."""
+        runner = await Runner.over(store, self.folder / "versions", processes=self.processes)
         project = load(path=self.project / "wflow.toml")
         runner.registry.activate(build_of(project, {"WITNESS": str(self.witness)}, runner.now()))
+        await runner.fleet.peer(VERSION)
+        runner.fleet._crews[VERSION].reinforce(self.processes)
+        while runner.fleet.strength(VERSION) < self.processes:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(POLL_S)
         runner.execute()
         return runner
 
@@ -74,9 +79,11 @@ class Shelter:
 
 
 @asynccontextmanager
-async def shelter(folder: Path, through: Callable[[Store], Any] | None = None) -> AsyncIterator[Shelter]:
+async def shelter(
+    folder: Path, through: Callable[[Store], Any] | None = None, *, processes: int = 1
+) -> AsyncIterator[Shelter]:
     """Have a runner; ``through`` may put something between it and its store."""
-    made = Shelter(folder)
+    made = Shelter(folder, processes)
     store = await stores.connect(f"sqlite://{made.data}")
     made.runner = await made.take(through(store) if through else store)
     try:

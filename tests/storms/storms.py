@@ -1,9 +1,10 @@
-"""The storms by name, and what each does."""
+"""The storms by name, and what each does; on how many processes, if on several."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.storms import deaths, mishaps, races
@@ -26,6 +27,11 @@ STORMS: dict[str, Callable[..., object]] = {
     "death-of-the-runner": mishaps.death_of_the_runner,
     "full-disk": mishaps.full_disk,
     "slow-store": mishaps.slow_store,
+    "step-storm-on-3": partial(races.step_storm, processes=3),
+    "event-sleep-on-2": partial(races.event_sleep, processes=2),
+    "two-turns-at-once-on-2": partial(deaths.two_turns_at_once, processes=2),
+    "death-of-one-of-3": partial(deaths.death_of_a_runtime, processes=3),
+    "death-of-the-runner-on-2": partial(mishaps.death_of_the_runner, processes=2),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from wflow import bindings, catalogue
@@ -14,6 +15,7 @@ from wflow.runner import translate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
     from wflow.bindings.control import Control
     from wflow.runner.peer import Peer
@@ -41,10 +43,16 @@ async def _served(control: Control, peer: Peer, call: frames.Call) -> object:
         return await peer.streams.serve(control, _called(peer, call))
     assert peer.build is not None
     found = next((one for one in declared(peer.build.manifest) if one.name == call.binding), None)
-    module = None if found is None else catalogue.find(bindings, found.kind)
+    module = None if found is None else _provider(found.kind)
     if found is None or module is None:
         raise InvalidInput(f"this version has no binding {call.binding!r}")
     return await module.serve(control, found.target, _called(peer, call))
+
+
+@functools.cache
+def _provider(kind: str) -> ModuleType | None:
+    """Find what serves a kind of binding; a manifest that was taken in has only kinds that there are."""
+    return catalogue.find(bindings, kind)
 
 
 def _called(peer: Peer, call: frames.Call) -> Called:

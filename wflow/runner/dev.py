@@ -17,13 +17,12 @@ from wflow.errors import LoadError, WflowError
 from wflow.runner import address, hotkeys, watch
 from wflow.runner.listen import TRIES, bind, closing, serving
 from wflow.runner.lookout import Lookout
+from wflow.runner.peer import Outdated
 from wflow.runner.project import VERSION, build_of
 from wflow.runner.runner import Runner
-from wflow.runner.serve import following, stop_signal, until
+from wflow.runner.serve import following, import_http, stop_signal, until
 from wflow.runner.terminal import Terminal
 from wflow.runner.url import url_of
-from wflow.server import app, front
-from wflow.server.auth import LoopbackAuth
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +33,10 @@ if TYPE_CHECKING:
     from wflow.runner.options import DevOptions
     from wflow.runner.peer import Peer
     from wflow.runner.registry import Build
+    from wflow.server.app import App
 
+NEXT_S: Final = 0.05
+"""What was loaded answers first; then a process comes up for the next save."""
 SHOWN: Final = 3
 """Files that are named when they have changed; the others are counted."""
 KEPT: Final = "The code before it keeps running."
@@ -57,6 +59,7 @@ class _Session:
         self._runner: Runner
         self._lookout: Lookout
         self._spare: asyncio.Task[Peer] | None = None
+        self._libraries: list[str] = []
 
     async def serve(self) -> None:
         """Come up, load the code, and go on until told to stop."""
@@ -64,8 +67,11 @@ class _Session:
         options, terminal = self._options, self._terminal
         state = options.persist_to or self._project.root / ".wflow" / "state"
         with closing(bind(options.ip, options.port, tries=TRIES)) as sockets:
-            self._runner = runner = await Runner.open(f"sqlite://{state}", state / "versions", tells=True)
+            self._runner = runner = await Runner.open(
+                f"sqlite://{state}", state / "versions", tells=True, processes=options.processes
+            )
             self._lookout = Lookout(runner, terminal)
+            self._warm(0)
             try:
                 terminal.say(f"wflow {__version__}\n{'─' * 40}")
                 async with following(runner, terminal):
@@ -79,17 +85,16 @@ class _Session:
 
     async def _run(self, sockets: list[socket.socket], stopped: asyncio.Event) -> None:
         """Load the code, answer, and reload at every change; one during a reload is taken up after it."""
-        url, names = url_of(self._options.ip, sockets), frozenset({self._options.ip.lower()})
-        dev = app.build(self._runner, auth=LoopbackAuth(names=names), front=front.DEV)
+        url = url_of(self._options.ip, sockets)
         async with aclosing(watch.changes(self._project.path)) as changes:
             await anext(changes)
             build = self._read()
             self._show_bindings(build)
-            self._warm()
             self._terminal.say("⎔ Starting local server...")
-            # Who comes before the code is there waits in the sockets' backlog.
-            loaded = await self._swap(build)
-            async with serving(dev, sockets):
+            # While the code is imported there, what speaks HTTP is imported here.
+            loaded, _ = await asyncio.gather(self._swap(build), asyncio.to_thread(import_http))
+            # Who came before the code was there has waited in the sockets' backlog.
+            async with serving(self._app(), sockets):
                 self._runner.execute()
                 self._announce(url)
                 if loaded:
@@ -132,13 +137,7 @@ class _Session:
         """Load a build in a fresh process and give it the work; the one before it stays if that fails."""
         runner = self._runner
         try:
-            peer = await self._take_spare()
-            try:
-                await peer.load(build)
-            except WflowError:
-                peer.draining = True
-                peer.kill()
-                raise
+            peer = await self._loaded(build)
         except WflowError as wrong:
             self._complain(wrong)
             if runner.fleet.current(VERSION) is None:
@@ -148,15 +147,44 @@ class _Session:
                 self._terminal.say(KEPT)
             return False
         finally:
-            self._warm()
+            self._warm(NEXT_S)
         runner.registry.activate(build)
         runner.fleet.replace(VERSION, peer)
         runner.admission.mended(VERSION)
         return True
 
-    def _warm(self) -> None:
-        """Have a process ready for the next reload."""
-        self._spare = asyncio.get_running_loop().create_task(self._runner.fleet.spare(self._project.root))
+    async def _loaded(self, build: Build) -> Peer:
+        """Have a build loaded, by the process that waits for it; raises LoadError and LinkError."""
+        peer = await self._take_spare()
+        try:
+            await _load(peer, build)
+        except Outdated:
+            peer = await self._runner.fleet.spare(self._project.root)
+            await _load(peer, build)
+            self._libraries = []  # what was in the way may still be there at the next save
+        else:
+            self._libraries = peer.libraries
+        return peer
+
+    def _app(self) -> App:
+        from wflow.server import app, front
+        from wflow.server.auth import LoopbackAuth
+
+        names = frozenset({self._options.ip.lower()})
+        return app.build(self._runner, auth=LoopbackAuth(names=names), front=front.DEV)
+
+    def _warm(self, after_s: float) -> None:
+        """Have a process ready for the next reload, which has what the code imports of others."""
+
+        async def come_up() -> Peer:
+            if after_s:
+                await asyncio.sleep(after_s)
+            peer = await self._runner.fleet.spare(self._project.root)
+            if self._libraries:
+                peer.warm(self._libraries)
+            return peer
+
+        self._spare = asyncio.get_running_loop().create_task(come_up())
 
     async def _take_spare(self) -> Peer:
         task, self._spare = self._spare, None
@@ -218,6 +246,16 @@ class _Session:
         ):
             self._terminal.say(hotkeys.BOX)
             yield
+
+
+async def _load(peer: Peer, build: Build) -> None:
+    """Load a build, or end the process."""
+    try:
+        await peer.load(build)
+    except (WflowError, Outdated):
+        peer.draining = True
+        peer.kill()
+        raise
 
 
 def _browse(url: str) -> None:

@@ -1,4 +1,4 @@
-"""The fleet: a runtime process for each version that has work, and what they say carried where it belongs."""
+"""The fleet: a crew of runtimes for each version that has work; what they say carried where it belongs."""
 
 from __future__ import annotations
 
@@ -13,57 +13,29 @@ from wflow.engine.changes import Ended, Held, Rested, Rolling, Told
 from wflow.errors import LinkError, StoreError, WflowError
 from wflow.link import frames
 from wflow.runner import calls, translate
+from wflow.runner.crew import Crew
+from wflow.runner.debts import Debts
+from wflow.runner.holds import claimed, held
 from wflow.runner.peer import Peer
+from wflow.runner.releases import give_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from wflow.bindings.control import Control
     from wflow.engine.changes import Change
-    from wflow.engine.facts import Received
     from wflow.runner.notes import Notes
     from wflow.runner.peer import Listener
     from wflow.runner.registry import Build
+    from wflow.runner.releases import Releases
     from wflow.stores.store import Claim, Delivery, Store
+    from wflow.wire.types import HttpAnswer, HttpRequest
 
-BACKOFF_S: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""Before a runtime is started again after so many deaths in a row; the last one for all that follow."""
-STEADY_S: Final = 30.0
-"""A runtime that lived so long had no part in the deaths before it."""
 DRAIN_S: Final = 5.0
 """How long attempts and requests may go on in a runtime that is being replaced."""
 GOODBYE_S: Final = 1.0
 """How long a store may take with what was on its way when the runner stops."""
-RELEASE_BACKOFF_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
-
-
-class Releases(Protocol):
-    """Who hears that slots are free and instances due: admission."""
-
-    def freed(self, workflow: str) -> None:
-        """Hear that a claim ended."""
-        ...
-
-    def due(self, workflow: str, at: int) -> None:
-        """Hear that an instance wants to go on at an instant."""
-        ...
-
-    def wake(self, workflow: str) -> None:
-        """Hear that an instance of a workflow may be ready."""
-        ...
-
-    def arrived(self, instance: int, event: Received) -> None:
-        """Hear of an event for an instance that no runtime has."""
-        ...
-
-    def steered(self, instance: int, *, pausing: bool) -> None:
-        """Hear that a claimed instance that no runtime has is to pause, or to go on after all."""
-        ...
-
-    def recalled(self, instance: int) -> None:
-        """Hear that a claim is over that no runtime has."""
-        ...
 
 
 class Builds(Protocol):
@@ -75,7 +47,10 @@ class Builds(Protocol):
 
 
 class Fleet:
-    """Runtimes by version. What they commit goes to the store, what they call to a binding's provider."""
+    """Runtimes by version. What they commit goes to the store, what they call to a binding's provider.
+
+    An instance that is claimed is in one of them, and the fleet knows which.
+    """
 
     def __init__(
         self,
@@ -85,8 +60,12 @@ class Fleet:
         releases: Releases,
         *,
         peers: Callable[[Listener], Peer] = Peer,
+        processes: int = 1,
     ) -> None:
-        """Make an empty fleet on the running loop, which makes its runtimes by ``peers``."""
+        """Make an empty fleet on the running loop.
+
+        There are up to ``processes`` runtimes of a version, which ``peers`` makes.
+        """
         self._control = control
         self._store: Store = control.store
         self._builds = builds
@@ -95,36 +74,84 @@ class Fleet:
         self._new_peer = peers
         self._loop = asyncio.get_running_loop()
         self.hash_seed = 0
-        self._peers: dict[str, Peer] = {}
-        self._starting: dict[str, asyncio.Task[Peer]] = {}
-        self._deaths: dict[str, tuple[int, float]] = {}
+        self._processes = processes
+        self._crews: dict[str, Crew] = {}
+        self._holders: dict[int, Peer] = {}
+        self._debts = Debts(self._store, self._spawn, self.tell)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._spares: set[Peer] = set()
         self._leaving: set[Peer] = set()
-        self._replaced = asyncio.Event()
         self._closing = False
 
     async def peer(self, version: str) -> Peer:
-        """Give the runtime of a version, started if need be; raises LoadError and LinkError."""
-        peer = self._peers.get(version)
-        if peer is not None and peer.alive:
-            return peer
-        if self._closing:
-            raise LinkError("the runner is stopping")
-        task = self._starting.get(version)
-        if task is None:
-            task = self._starting[version] = self._loop.create_task(self._start(version))
-            task.add_done_callback(lambda done: self._started(version, done))
-        return await asyncio.shield(task)
+        """Give the runtime of a version with the least to do, started if none is up.
+
+        Raises LoadError and LinkError.
+        """
+        return await self._crew(version).peer()
 
     def current(self, version: str) -> Peer | None:
-        """Give the runtime of a version if it is up and takes new work."""
-        peer = self._peers.get(version)
-        return peer if peer is not None and peer.alive and not peer.draining else None
+        """Give the runtime of a version with the least to do, of those that are up and take new work."""
+        crew = self._crews.get(version)
+        return None if crew is None else crew.idlest()
+
+    def strength(self, version: str) -> int:
+        """Tell how many runtimes share the work of a version; one, if none is up yet."""
+        crew = self._crews.get(version)
+        return 1 if crew is None else max(1, len(crew.members))
+
+    async def fetch(self, version: str, request: HttpRequest) -> HttpAnswer:
+        """Hand a request to the runtime of a version with the least to do.
+
+        Raises LoadError, and LinkError when the process dies first, or has too much to do.
+        """
+        crew = self._crew(version)
+        peer = await crew.peer()
+        crew.reinforce(1)
+        return await peer.fetch(request)
+
+    @contextlib.asynccontextmanager
+    async def placing(self, version: str, instances: Sequence[int]) -> AsyncIterator[Mapping[int, Peer]]:
+        """Choose a runtime of a version for each of these instances, which count as theirs in the block.
+
+        Who has an instance in memory gets it; else it is the one with the least to do. Raises LoadError and
+        LinkError.
+        """
+        async with self._crew(version).placing(instances) as chosen:
+            yield chosen
+
+    def takes(self, peer: Peer) -> bool:
+        """Tell whether a runtime is up and takes new work."""
+        crew = None if peer.build is None else self._crews.get(peer.build.version)
+        return crew is not None and crew.takes(peer)
+
+    def hold(self, peer: Peer, claim: Claim) -> None:
+        """Note that a runtime holds a claim from now on."""
+        before = self._holders.get(claim.key)
+        if before is not None and before is not peer:
+            # Its claim is over, or there would be no other one; it has not heard of that yet.
+            before.holds.pop(claim.key, None)
+            before.send(frames.Drop([claim.key]))
+        peer.holds[claim.key] = held(claim)
+        peer.hot.discard(claim.key)
+        self._holders[claim.key] = peer
 
     def holder(self, instance: int) -> Peer | None:
         """Find the runtime that holds an instance."""
-        return next((peer for peer in self._everyone() if instance in peer.holds), None)
+        return self._holders.get(instance)
+
+    async def launch(self, version: str) -> Peer:
+        """Bring a process up with the code of a version (its crew asks); raises LoadError and LinkError."""
+        build = await self._builds.build(version)
+        peer = self._new_peer(self)
+        try:
+            await peer.start(build.folder, hash_seed=self.hash_seed)
+            await peer.load(build)
+        except BaseException:
+            peer.kill()
+            await peer.gone()
+            raise
+        return peer
 
     async def spare(self, folder: Path) -> Peer:
         """Bring a process up that has no user code yet, to be used by `replace`."""
@@ -138,15 +165,15 @@ class Fleet:
         return peer
 
     def replace(self, version: str, peer: Peer) -> None:
-        """Give a version to a loaded runtime; the one before it is drained and ends."""
-        before = self._peers.get(version)
-        self._peers[version] = peer
+        """Give a version to a loaded runtime; those before it are drained and end, see `Crew.replace`."""
         self._spares.discard(peer)
-        self._deaths.pop(version, None)
-        self._replaced.set()
-        self._replaced = asyncio.Event()
-        if before is not None:
-            self.retire(before)
+        self._crew(version).replace(peer)
+
+    def joined(self, peer: Peer) -> None:
+        """Hear of one more runtime of a version (its crew tells): there is room for more of its instances."""
+        assert peer.build is not None
+        for entry in peer.build.manifest.workflows:
+            self._releases.wake(entry.name)
 
     def retire(self, peer: Peer) -> None:
         """Let a runtime finish what it does, for DRAIN_S, and end it."""
@@ -164,10 +191,11 @@ class Fleet:
 
     def retire_idle(self, versions: Sequence[str]) -> None:
         """End the runtimes of versions other than these that have nothing to do."""
-        for version, peer in list(self._peers.items()):
-            if version not in versions and not peer.busy:
-                del self._peers[version]
-                self.retire(peer)
+        for version, crew in list(self._crews.items()):
+            if version not in versions:
+                crew.retire_idle()
+                if not (crew.everyone or crew.starting):
+                    del self._crews[version]
 
     def drop(self, instance: int) -> None:
         """Tell whoever holds an instance, or has it in memory, that it goes on without them."""
@@ -181,8 +209,10 @@ class Fleet:
         """Hand events that were kept to whoever holds their instances; those of others may be due now."""
         for one in deliveries:
             peer = self.holder(one.key) if one.claimed else None
-            if peer is not None:
+            if peer is not None and peer.listens:
                 peer.send(frames.Deliver(one.key, one.event))
+            elif peer is not None:
+                self._debts.owe(peer, one.key)
             else:
                 self._releases.arrived(one.key, one.event)
                 self._releases.wake(one.workflow)
@@ -205,11 +235,11 @@ class Fleet:
     async def close(self) -> None:
         """End every runtime: claims are given back, what is on disk is all there is."""
         self._closing = True
-        starting = list(self._starting.values())
+        starting = [task for crew in self._crews.values() for task in crew.starting]
         for task in starting:
             task.cancel()
         await asyncio.gather(*starting, return_exceptions=True)
-        peers = [*self._peers.values(), *self._leaving, *self._spares]
+        peers = [*self._everyone(), *self._spares]
         for peer in peers:
             peer.draining = True
             peer.kill()
@@ -245,24 +275,23 @@ class Fleet:
 
     def died(self, peer: Peer) -> None:
         """Take its claims back, and count the death if nobody asked for it."""
-        version = peer.build.version if peer.build else ""
         self._leaving.discard(peer)
         self._spares.discard(peer)
-        if self._peers.get(version) is peer:
-            del self._peers[version]
-            if not self._closing:
-                self._count_death(version)
-                self.tell(
-                    "warn",
-                    f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in a new one",
-                )
+        crew = self._crews.get(peer.build.version) if peer.build else None
+        if crew is not None and crew.lost(peer) and not self._closing:
+            where = "another one" if crew.members else "a new one"
+            told = f"the runtime (pid {peer.pid}) died; its {len(peer.holds)} instances go on in {where}"
+            self.tell("warn", told)
         if peer.holds and not self._closing:
             self._spawn(self._release(peer, list(peer.holds), died=not peer.killed))
 
     async def _commit(self, peer: Peer, commit: frames.Commit) -> None:
         batch, foreign = translate.own(peer.holds, commit)
+        # What the store cannot take in for now stays in the runtime's memory, which is bounded, and not here.
+        is_behind = self._store.pressure.share >= 1
         try:
-            appended = await self._store.append(batch)
+            with peer.unheard() if is_behind else contextlib.nullcontext():
+                appended = await self._store.append(batch)
         except WflowError as broken:
             # The runtime's memory is now ahead of the disk: it goes, and its instances start from the disk.
             self.tell("error", f"{broken.message}; the runtime is started again")
@@ -271,12 +300,12 @@ class Fleet:
         if appended.refused:
             # Their claims are over already, or what was said does not follow: then they start from the disk.
             self._spawn(self._release(peer, appended.refused))
-        refused = [*foreign, *appended.refused]
+        refused = {*foreign, *appended.refused}
         for change in commit.changes:
             if change.instance not in refused:
                 self._changed(peer, change)
         self.deliver(appended.deliveries)
-        peer.send(frames.Acked(commit.batch, refused))
+        peer.send(frames.Acked(commit.batch, [*refused]))
         peer.settle()
 
     def _changed(self, peer: Peer, change: Change) -> None:
@@ -296,14 +325,15 @@ class Fleet:
 
     async def _resend(self, peer: Peer, instances: list[int]) -> None:
         """Send whole journals of instances that the runtime has let go of."""
-        claims = [peer.holds[instance] for instance in instances if instance in peer.holds]
+        holds = [peer.holds[instance] for instance in instances if instance in peer.holds]
         try:
-            pasts = await self._store.load({claim.key: 0 for claim in claims})
-            for claim in claims:
-                current = peer.holds.get(claim.key)
-                if current is not None and current.epoch == claim.epoch:
-                    past = pasts[claim.key]
-                    peer.send(frames.Play([translate.turn(current, past.records, past.events)]))
+            for hold in holds:
+                found = await self._store.find_one(hold.workflow, hold.id)
+                past = (await self._store.load({hold.key: 0}))[hold.key]
+                current = peer.holds.get(hold.key)
+                if found is not None and current is not None and current.epoch == hold.epoch:
+                    again = claimed(current, found, past)
+                    peer.send(frames.Play([translate.turn(again, past.records, past.events)]))
         except (StoreError, LinkError) as broken:
             # It would wait for these for ever; whoever has them next reads their journals anew.
             self.tell("error", f"{broken.message}; the runtime is started again")
@@ -320,80 +350,35 @@ class Fleet:
         peer.settle()
 
     async def _call(self, peer: Peer, call: frames.Call) -> None:
-        peer.send(await calls.answer(self._control, peer, call, self.tell))
+        with peer.answering(call):
+            answer = await calls.answer(self._control, peer, call, self.tell)
+        peer.send(answer)
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    async def _start(self, version: str) -> Peer:
-        deaths, _ = self._deaths.get(version, (0, 0.0))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(BACKOFF_S[min(deaths, len(BACKOFF_S) - 1)]):
-                await self._replaced.wait()
-        known = self.current(version)
-        if known is not None:
-            return known
-        build = await self._builds.build(version)
-        peer = self._new_peer(self)
-        try:
-            await peer.start(build.folder, hash_seed=self.hash_seed)
-            await peer.load(build)
-        except BaseException as broken:
-            peer.kill()
-            await peer.gone()
-            known = self.current(version)
-            if known is not None and isinstance(broken, WflowError):
-                return known
-            if isinstance(broken, LinkError):
-                self._count_death(version)
-            raise
-        known = self.current(version)
-        if known is not None:
-            peer.kill()
-            await peer.gone()
-            return known
-        self._peers[version] = peer
-        return peer
+    def _crew(self, version: str) -> Crew:
+        crew = self._crews.get(version)
+        if crew is None:
+            if self._closing:
+                raise LinkError("the runner is stopping")
+            crew = self._crews[version] = Crew(version, self._processes, self)
+        return crew
 
-    def _started(self, version: str, task: asyncio.Task[Peer]) -> None:
-        self._starting.pop(version, None)
-        if not task.cancelled():
-            task.exception()  # whoever waited for it has it; and it may be that nobody does any more
-
-    def _count_death(self, version: str) -> None:
-        deaths, last = self._deaths.get(version, (0, 0.0))
-        now = self._loop.time()
-        self._deaths[version] = (1 if now - last > STEADY_S else deaths + 1, now)
-
-    def _everyone(self) -> Iterable[Peer]:
-        return (*self._peers.values(), *self._leaving)
+    def _everyone(self) -> list[Peer]:
+        return [*(peer for crew in self._crews.values() for peer in crew.everyone), *self._leaving]
 
     def _unhold(self, peer: Peer, instance: int) -> str | None:
         """End a claim; give the workflow whose slot is free now."""
         claim = peer.holds.pop(instance, None)
         peer.hot.discard(instance)
+        if self._holders.get(instance) is peer:
+            del self._holders[instance]
         if claim is None:
             return None
-        self._releases.freed(claim.workflow)
+        self._releases.freed(claim)
         return claim.workflow
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def give_back(store: Store, claims: Sequence[Claim], at: int, *, died: bool = False) -> None:
-    """End claims in the middle of their work, however long the store takes; they are due at ``at``.
-
-    With ``died`` it was their holder's end, for which they may be the reason.
-    """
-    if not claims:
-        return
-    delays = iter(RELEASE_BACKOFF_S)
-    while True:
-        try:
-            await store.release([(claim.key, claim.epoch) for claim in claims], now=at, died=died)
-        except StoreError:
-            await asyncio.sleep(next(delays, RELEASE_BACKOFF_S[-1]))
-        else:
-            return

@@ -10,8 +10,6 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-import uvicorn
-
 from wflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +68,8 @@ def bind_unix(path: Path) -> socket.socket:
 @contextlib.asynccontextmanager
 async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]:
     """Answer on the sockets while the block runs; it begins when connections are taken."""
+    import uvicorn
+
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -85,7 +85,7 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GOODBYE_S,
     )
-    server = _Server(config)
+    server = _server()(config)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
     while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
@@ -95,6 +95,14 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         server.leave()
         with _quiet():
             await task
+
+
+def prepare() -> None:
+    """Import what serves, which takes long; for whoever has something else to do meanwhile."""
+    from uvicorn.protocols.http import httptools_impl
+
+    _server()
+    del httptools_impl
 
 
 def _websocket(**given: Any) -> asyncio.Protocol:
@@ -115,6 +123,35 @@ def _websockets() -> type[asyncio.Protocol]:
     return Sockets
 
 
+@functools.cache
+def _server() -> type[Any]:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self._leaving = asyncio.Event()
+
+        def leave(self) -> None:
+            """End at once, and not with the next tick."""
+            self.should_exit = True
+            self._leaving.set()
+
+        async def main_loop(self) -> None:
+            """Do once a second what uvicorn does then."""
+            while not await self.on_tick(0):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._leaving.wait()
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Leave the process's signals to the process."""
+            yield
+
+    return Server
+
+
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep uvicorn from showing a traceback for each request that has to be cut in the end."""
@@ -125,29 +162,6 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         log.setLevel(level)
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._leaving = asyncio.Event()
-
-    def leave(self) -> None:
-        """End at once, and not with the next tick."""
-        self.should_exit = True
-        self._leaving.set()
-
-    async def main_loop(self) -> None:
-        """Do once a second what uvicorn does then."""
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._leaving.wait()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the process's signals to the process."""
-        yield
 
 
 def _bind_all(ip: str, port: int) -> list[socket.socket]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from wflow.bindings.control import Control
-    from wflow.runner.admission import Admission, Reservation
+    from wflow.runner.admission import Admission
     from wflow.runner.fleet import Fleet
+    from wflow.runner.journeys import Reservation
     from wflow.runner.registry import Build, Registry
     from wflow.runner.rehearsals import Builds, Rehearsals, Tried
     from wflow.stores.store import Instance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -17,11 +18,12 @@ from wflow.runner.streams import Streams
 from wflow.wire.types import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from wflow.runner.holds import Hold
     from wflow.runner.registry import Build
     from wflow.runner.spawned import Process, Spawn
-    from wflow.stores.store import Claim
 
 T = TypeVar("T")
 
@@ -31,10 +33,22 @@ LAST_WORDS_S: Final = 0.5
 """How long the link may outlive the process: a child of the user's code may have inherited its end."""
 FETCHES: Final = 10_000
 """Requests that one runtime works on at once."""
+FETCH_BYTES: Final = 256 * 1024 * 1024
+"""What the bodies of these requests may take together."""
 REHEARSALS: Final = 1_000
 """Journals that wait in one runtime to be tried, at once."""
+CALLED_BYTES: Final = 128 * 1024 * 1024
+"""What the calls of bindings that are being answered may take together; with more, nothing is heard."""
+CALL_BYTES: Final = 4 * 1024
+"""What is reckoned for each, besides its arguments."""
+FRESH: Final = 256
+"""Instances that a runtime should have been handed at once without a word of them since."""
 REHEARSE_S: Final = 30.0
 """How long the verdict on a journal may take, with those that were asked for before it."""
+
+
+class Outdated(Exception):
+    """What a runtime imported ahead is not what the code would import now; another one can load it."""
 
 
 class Listener(Protocol):
@@ -52,31 +66,42 @@ class Listener(Protocol):
 class Peer:
     """A runtime process. ``holds`` are the claims it has, ``hot`` the instances that rest in its memory.
 
-    ``killed`` says that its end is the runner's doing, and so no fault of what it played.
+    ``fresh`` are the instances that were handed to it and of which nothing was heard since: it speaks of each
+    as soon as it has played it, so that these are what it has still to begin. ``on_fresh`` is called when
+    there are fewer. ``killed`` says that its end is the runner's doing, and so no fault of what it played.
     """
 
     def __init__(self, listener: Listener, spawn: Spawn = spawn) -> None:
         """Make one on the running loop; `start` brings the process up, by ``spawn``."""
         self.build: Build | None = None
-        self.holds: dict[int, Claim] = {}
+        self.holds: dict[int, Hold] = {}
         self.streams = Streams(self.holds)
         self.hot: set[int] = set()
+        self.fresh: set[int] = set()
+        self.on_fresh: Callable[[], None] | None = None
         self.draining = False
         self.killed = False
         self.handlers: list[str] = []
+        self.libraries: list[str] = []
         self._listener = listener
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
-        self._channel: Channel[frames.ToRunner] = Channel(frames.ToRunner, self._hear, self._lost)
+        self._channel: Channel[frames.ToRunner] = Channel(
+            frames.ToRunner, self._hear, self._lost, on_full=self._turned
+        )
         self._process: Process | None = None
         self._up: asyncio.Future[None] = self._loop.create_future()
         self._loaded: asyncio.Future[None] = self._loop.create_future()
         self._fetches: dict[int, asyncio.Future[HttpAnswer]] = {}
+        self._fetch_bytes = 0
+        self._called_bytes = 0
         self._next_fetch = 0
         self._rehearsals: dict[int, asyncio.Future[Verdict]] = {}
         self._next_rehearsal = 0
         self._quiet = asyncio.Event()
         self._over = asyncio.Event()
+        self._listening = asyncio.Event()
+        self._listening.set()
 
     @property
     def alive(self) -> bool:
@@ -84,9 +109,23 @@ class Peer:
         return self._process is not None and not self._channel.closed
 
     @property
+    def listens(self) -> bool:
+        """Whether it reads what it is told; if it does not, what can wait should, and is told it later."""
+        return not self._channel.full
+
+    async def listening(self) -> None:
+        """Wait until it reads what it is told, or is dead."""
+        await self._listening.wait()
+
+    @property
     def busy(self) -> bool:
         """Whether it holds claims or owes answers."""
         return bool(self.holds or self._fetches or self._rehearsals)
+
+    @property
+    def work(self) -> int:
+        """How much it has to do: claims, and requests."""
+        return len(self.holds) + len(self._fetches)
 
     @property
     def pid(self) -> int | None:
@@ -111,8 +150,15 @@ class Peer:
         await connect(self._channel, ours)
         await self._within(self._up, "come up")
 
+    def warm(self, libraries: Sequence[str]) -> None:
+        """Have it import ahead what other code was found to import (its peer's ``libraries``)."""
+        self._channel.send(frames.Warm(list(libraries)))
+
     async def load(self, build: Build) -> None:
-        """Import a build's code; raises LoadError with the user's part of the traceback, and LinkError."""
+        """Import a build's code; raises LoadError with the user's part of the traceback, and LinkError.
+
+        Raises Outdated when it was warmed, and had better not have been.
+        """
         self.build = build
         self._channel.send(frames.Load(str(build.root), manifests.encode(build.manifest), build.secrets))
         await self._within(self._loaded, "import the code")
@@ -120,6 +166,30 @@ class Peer:
     def send(self, message: frames.ToRuntime) -> None:
         """Say something; a dead process hears nothing."""
         self._channel.send(message)
+        if isinstance(message, frames.Play) and not self._channel.closed:
+            self.fresh.update([turn.instance for turn in message.turns])
+        elif isinstance(message, frames.Drop):
+            self._heard_of(message.instances)
+
+    @contextlib.contextmanager
+    def answering(self, call: frames.Call) -> Iterator[None]:
+        """Count a call while the block answers it; with too many of them, hear nothing more meanwhile."""
+        size = CALL_BYTES + len(call.args)
+        self._called_bytes += size
+        try:
+            with self.unheard() if self._called_bytes > CALLED_BYTES else contextlib.nullcontext():
+                yield
+        finally:
+            self._called_bytes -= size
+
+    @contextlib.contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Have it wait with what it says while the block runs; its own memory is bounded by what it plays."""
+        self._channel.pause()
+        try:
+            yield
+        finally:
+            self._channel.resume()
 
     async def fetch(self, request: HttpRequest) -> HttpAnswer:
         """Hand over a request and wait for its answer.
@@ -130,6 +200,10 @@ class Peer:
             raise LinkError("the runtime is gone")
         if len(self._fetches) >= FETCHES:
             raise LinkError(f"the Worker has {FETCHES:,} requests under way; that is the limit")
+        size = len(request.body)
+        if self._fetch_bytes + size > FETCH_BYTES:
+            raise LinkError(f"the Worker's requests under way take {FETCH_BYTES:,} bytes; that is the limit")
+        self._fetch_bytes += size
         self._next_fetch += 1
         number = self._next_fetch
         future: asyncio.Future[HttpAnswer] = self._loop.create_future()
@@ -140,6 +214,7 @@ class Peer:
             )
             return await future
         finally:
+            self._fetch_bytes -= size
             self._fetches.pop(number, None)
             self.settle()
 
@@ -222,9 +297,11 @@ class Peer:
                         _set(self._up)
                     else:
                         _fail(self._up, LinkError(f"the runtime speaks protocol {protocol}"))
-                case frames.Loaded(_, handlers):
-                    self.handlers = handlers
+                case frames.Loaded(_, handlers, libraries):
+                    self.handlers, self.libraries = handlers, libraries
                     _set(self._loaded)
+                case frames.Outdated():
+                    _fail(self._loaded, Outdated("what the runtime imported ahead has changed since"))
                 case frames.NotLoaded(text, trace, file, line, hint):
                     _fail(self._loaded, LoadError(text, hint=hint, trace=trace, file=file, line=line))
                 case frames.Fetched(call, status, headers, body):
@@ -234,8 +311,30 @@ class Peer:
                 case frames.Rehearsed(call, verdict):
                     if (asked := self._rehearsals.get(call)) is not None and not asked.done():
                         asked.set_result(verdict)
+                case frames.Commit(claims=claims) if self.fresh:
+                    self._heard_of([key for key, _ in claims])
+                    self._listener.heard(self, message)
+                case frames.Missing(instances) | frames.Released(instances):
+                    self._heard_of(instances)
+                    self._listener.heard(self, message)
                 case _:
                     self._listener.heard(self, message)
+
+    def _turned(self) -> None:
+        """Hear nothing of a runtime that does not listen: it would only ask for more."""
+        if self.listens:
+            self._listening.set()
+            self._channel.resume()
+        else:
+            self._listening.clear()
+            self._channel.pause()
+
+    def _heard_of(self, instances: Sequence[int]) -> None:
+        """Note that the runtime has come to these, or will not."""
+        before = len(self.fresh)
+        self.fresh.difference_update(instances)
+        if before > len(self.fresh) and self.on_fresh is not None:
+            self.on_fresh()
 
     def _lost(self, error: LinkError | None) -> None:
         gone = LinkError("the runtime is gone", hint=None if error is None else error.message)
@@ -247,6 +346,8 @@ class Peer:
             _fail(rehearsal, gone)
         self._end()
         self._quiet.set()
+        self._listening.set()
+        self.fresh.clear()
         self._listener.died(self)
 
     def _end(self) -> None:

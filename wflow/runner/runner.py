@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from wflow import stores
-from wflow.engine import facts, names
+from wflow.engine import facts
 from wflow.errors import InvalidInput, LinkError, StoreError
+from wflow.runner import tidying
 from wflow.runner.admission import Admission
 from wflow.runner.deployments import point
 from wflow.runner.feed import Feed
@@ -53,16 +54,8 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 30.0
 """How often runtimes of old versions are looked at, to end those without work."""
-LINES_MS: Final = 7 * names.DAY_MS
-"""How long lines of no instance (requests, prints) are kept."""
-LINES: Final = 1_000_000
-"""How many of them are kept at the most."""
-TRIMMED: Final = 5_000
-"""How many are deleted at once."""
 RETIRE_S: Final = 60.0
 """How often instances are looked for that have been over for longer than they are to be kept."""
-RETIRED: Final = 500
-"""How many of those are deleted at once; each may have a long journal."""
 VERSION_KEY: Final = "cloudflare-workers-version-key"
 """The header whose value has a visitor stay with a version, as far as the shares let it."""
 RAISED: Final = "x-wflow-error"
@@ -83,6 +76,7 @@ class Runner:
         *,
         tells: bool,
         peers: Callable[[Listener], Peer] = Peer,
+        processes: int = 1,
     ) -> None:
         """Put it together over an open store; `open` says what is what."""
         self.store = store
@@ -94,7 +88,7 @@ class Runner:
         self.instances = Instances(store, self.registry, self.feed)
         self._versions = Versions(store, self.registry, folder)
         self.admission = Admission(self.instances, self.registry)
-        self.fleet = Fleet(self.instances, self, self.notes, self.admission, peers=peers)
+        self.fleet = Fleet(self.instances, self, self.notes, self.admission, peers=peers, processes=processes)
         self.rehearsals = Rehearsals(store, self.registry, self.fleet)
         self._migrations = Migrations(self.instances, self.registry, self, self.rehearsals)
         self._tasks: list[asyncio.Task[None]] = []
@@ -102,20 +96,28 @@ class Runner:
         self._open.set()
 
     @classmethod
-    async def open(cls, url: str, folder: Path, *, tells: bool = False) -> Runner:
+    async def open(cls, url: str, folder: Path, *, tells: bool = False, processes: int = 1) -> Runner:
         """Open the store at ``url`` and register what is deployed there.
 
-        ``folder`` is for the code of versions; ``tells`` shows whoever asks what a Worker's `fetch` raised.
+        ``folder`` is for the code of versions, each of which has up to so many ``processes``; ``tells`` shows
+        whoever asks what a Worker's `fetch` raised.
         """
-        return await cls.over(await stores.connect(url), folder, tells=tells)
+        return await cls.over(await stores.connect(url), folder, tells=tells, processes=processes)
 
     @classmethod
     async def over(
-        cls, store: Store, folder: Path, *, tells: bool = False, peers: Callable[[Listener], Peer] = Peer
+        cls,
+        store: Store,
+        folder: Path,
+        *,
+        tells: bool = False,
+        peers: Callable[[Listener], Peer] = Peer,
+        processes: int = 1,
     ) -> Runner:
         """Take over a ``store`` that is open, as `open` does; ``peers`` make its runtimes."""
         try:
-            runner = cls(store, folder, await store.position(), tells=tells, peers=peers)
+            position = await store.position()
+            runner = cls(store, folder, position, tells=tells, peers=peers, processes=processes)
             await runner._versions.restore(runner.now())
             runner.fleet.hash_seed = await _hash_seed(store, runner.now())
         except BaseException:
@@ -297,8 +299,7 @@ class Runner:
             raise InvalidInput("there is no such Worker here")
         key = next((value for name, value in request.headers if name.lower() == VERSION_KEY), None)
         build = self.registry.choose(worker, None if key is None else point(worker, key))
-        peer = await self.fleet.peer(build.version)
-        return await peer.fetch(request)
+        return await self.fleet.fetch(build.version, request)
 
     def _shown(self, answer: HttpAnswer) -> HttpAnswer:
         """Hide from strangers what a handler raised; its traceback is in the log."""
@@ -321,25 +322,13 @@ class Runner:
             await asyncio.sleep(IDLE_S)
             self.fleet.retire_idle(self.registry.live())
             with contextlib.suppress(StoreError):
-                await self._trim()
-
-    async def _trim(self) -> None:
-        """Let old lines of Workers and expired cells go, a few at a time; what is an instance's stays."""
-        gone = TRIMMED
-        while gone == TRIMMED:
-            gone = await self.store.trim(before=self.now() - LINES_MS, keep=LINES, limit=TRIMMED)
-        gone = TRIMMED
-        while gone == TRIMMED:
-            gone = await self.store.expire(now=self.now(), limit=TRIMMED)
+                await tidying.trim(self.store, self.now)
 
     async def _retire(self) -> None:
-        """Delete instances whose retention is over, a few at a time."""
         while True:
             await asyncio.sleep(RETIRE_S)
-            gone = RETIRED
             with contextlib.suppress(StoreError):
-                while gone == RETIRED:
-                    gone = await self.store.retire(now=self.now(), limit=RETIRED)
+                await tidying.retire(self.store, self.now)
 
 
 async def _hash_seed(store: Store, now: int) -> int:

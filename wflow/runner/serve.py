@@ -9,12 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from wflow import __version__
-from wflow.runner.listen import bind, serving
+from wflow.runner.listen import bind, prepare, serving
 from wflow.runner.runner import Runner
 from wflow.runner.terminal import Terminal
 from wflow.runner.url import url_of
-from wflow.server import app, front, tokens
-from wflow.server.auth import TokenAuth
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -38,12 +36,18 @@ def run(options: ServeOptions) -> None:
 async def _serve(options: ServeOptions) -> None:
     stopped = stop_signal()
     data = options.data_dir
-    runner = await Runner.open(options.store or f"sqlite://{data}", data / "versions")
+    url = options.store or f"sqlite://{data}"
+    runner = await Runner.open(url, data / "versions", processes=options.processes)
     try:
         sockets = bind(options.ip, options.port)
+        # While what speaks HTTP is imported, what is unfinished goes on.
+        runner.execute()
+        await asyncio.to_thread(import_http)
+        from wflow.server import app, front
+        from wflow.server.auth import TokenAuth
+
         first = await _first_token(runner)
         auth = TokenAuth(store=runner.store, now=runner.now)
-        runner.execute()
         terminal = Terminal(options.log_level)
         async with serving(app.build(runner, auth=auth, front=front.RUNNER), sockets):
             url = url_of(options.ip, sockets)
@@ -60,6 +64,14 @@ async def _serve(options: ServeOptions) -> None:
             terminal.say("Stopping; what is unfinished goes on at the next start.")
     finally:
         await runner.close()
+
+
+def import_http() -> None:
+    """Import what answers requests; that takes long, and can be done while runtimes come up."""
+    from wflow.server import app, front
+
+    del app, front
+    prepare()
 
 
 @contextlib.asynccontextmanager
@@ -105,6 +117,8 @@ async def until(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> None
 
 async def _first_token(runner: Runner) -> str | None:
     """Make the admin token of a new runner; None when there are tokens already."""
+    from wflow.server import tokens
+
     if await tokens.find(runner.store, now=runner.now()):
         return None
     _, text = await tokens.create(runner.store, FIRST_TOKEN, "admin", now=runner.now())

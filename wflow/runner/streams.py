@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from wflow.bindings.binding import Called
     from wflow.bindings.control import Control
-    from wflow.stores.store import Cell, Claim
+    from wflow.runner.holds import Hold
+    from wflow.stores.store import Cell
 
 SHELF_BYTES: Final = 2 * names.STATE_BYTES
 """What may lie on disk for one instance: what counts, and what attempts that were cut off have left."""
@@ -39,7 +40,7 @@ class Streams:
     pieces of instances that it holds, of a size and a number that fit, and no more.
     """
 
-    def __init__(self, holds: Mapping[int, Claim]) -> None:
+    def __init__(self, holds: Mapping[int, Hold]) -> None:
         """Serve those who hold one of these claims, which come and go."""
         self._holds = holds
         self._shelves: dict[int, _Shelf] = {}
@@ -69,7 +70,7 @@ class Streams:
             f"streams have no method {call.method!r} with {len(call.arguments)} such arguments"
         )
 
-    def _shelf(self, control: Control, claim: Claim) -> _Shelf:
+    def _shelf(self, control: Control, claim: Hold) -> _Shelf:
         shelf = self._shelves.get(claim.key)
         if shelf is None or shelf.claim.epoch != claim.epoch:
             if len(self._shelves) >= self._many:
@@ -78,11 +79,11 @@ class Streams:
             shelf = self._shelves[claim.key] = _Shelf(self, control, claim)
         return shelf
 
-    def _is_held(self, claim: Claim) -> bool:
+    def _is_held(self, claim: Hold) -> bool:
         held = self._holds.get(claim.key)
         return held is not None and held.epoch == claim.epoch
 
-    def check(self, claim: Claim) -> None:
+    def check(self, claim: Hold) -> None:
         """Raise InvalidInput when a claim is over: the next holder's streams must not be cleared away."""
         if not self._is_held(claim):
             raise InvalidInput("the instance is no longer this runtime's")
@@ -91,7 +92,7 @@ class Streams:
 class _Shelf:
     """What lies on disk for one instance, for as long as one claim on it lasts."""
 
-    def __init__(self, streams: Streams, control: Control, claim: Claim) -> None:
+    def __init__(self, streams: Streams, control: Control, claim: Hold) -> None:
         self.claim = claim
         self._streams = streams
         self._control = control

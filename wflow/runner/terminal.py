@@ -32,6 +32,7 @@ class Terminal:
         self._tty = sys.stderr.isatty()
         plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         self._colours = self._tty and not plain
+        self._second, self._clock = -1, ""
 
     def say(self, text: str) -> None:
         """Say something."""
@@ -74,10 +75,9 @@ class Terminal:
                 self.error(broken.message)
                 await asyncio.sleep(AGAIN_S)
                 continue
-            for record in records:
-                line = lines.line_of(record)
-                if line is not None and sieve.wants(line):
-                    self.say(self.shown(line))
+            shown = [self.shown(line) for line in map(lines.line_of, records) if line and sieve.wants(line)]
+            if shown:
+                self.say("\n".join(shown))
             # A page that is not full had all there was, and that may be more than was heard of.
             read = records[-1].position if records else position
             position = read if len(records) == PAGE else max(upto, read)
@@ -87,28 +87,27 @@ class Terminal:
         mark = self._paint(f"[wflow:{line.level}]", line.level)
         if line.source == "request":
             return f"{mark} {line.message}"
-        clock = datetime.fromtimestamp(line.at / 1000).astimezone().strftime("%H:%M:%S")
-        where = " ".join(part for part in (line.workflow, line.instance, line.step) if part)
+        parts = [mark, self._clock_at(line.at // 1000)]
+        parts += filter(None, (line.workflow, line.instance, line.step, line.message))
+        if line.kind == "settled" and isinstance(took := line.data.get("duration_ms"), int):
+            parts.append(f"({lines.span(took)})")
+        elif line.kind == "logged":
+            detail = {key: value for key, value in line.data.items() if key not in _SHOWN_OTHERWISE}
+            if detail:
+                parts.append(json.dumps(detail, ensure_ascii=False, default=str))
+        text = " ".join(parts)
         trace = line.data.get("trace")
-        detail = {key: value for key, value in line.data.items() if key not in _SHOWN_OTHERWISE}
-        took = line.data.get("duration_ms")
-        text = " ".join(
-            part
-            for part in (
-                mark,
-                self._paint(clock, "debug"),
-                where,
-                line.message,
-                f"({lines.span(took)})" if isinstance(took, int) and line.kind == "settled" else "",
-                json.dumps(detail, ensure_ascii=False, default=str)
-                if detail and line.kind == "logged"
-                else "",
-            )
-            if part
-        )
         if isinstance(trace, str) and trace and line.level == "error":
             text += "".join(f"\n    {each}" for each in trace.rstrip().splitlines())
         return text
+
+    def _clock_at(self, second: int) -> str:
+        """Show the time of day; lines of one second, of which there may be thousands, have one text."""
+        if second != self._second:
+            self._second = second
+            clock = datetime.fromtimestamp(second).astimezone().strftime("%H:%M:%S")
+            self._clock = self._paint(clock, "debug")
+        return self._clock
 
     def _paint(self, text: str, level: str) -> str:
         return f"\x1b[{_COLOURS[level]}m{text}\x1b[0m" if self._colours else text

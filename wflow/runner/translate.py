@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from wflow.engine.outcome import Failure
     from wflow.errors import WflowError
+    from wflow.runner.holds import Hold
     from wflow.stores.store import Claim
 
 
@@ -43,7 +44,7 @@ def turn(claim: Claim, records: list[bytes] | None, events: list[facts.Received]
     )
 
 
-def own(holds: Mapping[int, Claim], commit: frames.Commit) -> tuple[Batch, list[int]]:
+def own(holds: Mapping[int, Hold], commit: frames.Commit) -> tuple[Batch, list[int]]:
     """Take of a commit what is about claims that the runtime holds; give the other instances.
 
     User code shares its process with the link: whatever it says there, it is heard on its own instances only,
@@ -80,7 +81,7 @@ def _is_fit(told: Told) -> bool:
         return False
 
 
-def line(holds: Mapping[int, Claim], printed: frames.Printed) -> facts.Logged:
+def line(holds: Mapping[int, Hold], printed: frames.Printed) -> facts.Logged:
     """Make a line for the log of what user code printed, with the instance that it ran in."""
     claim = holds.get(printed.instance)
     detail = dict(printed.detail)
