@@ -34,6 +34,43 @@ def test_the_version_is_printed_before_the_command_line_is_even_built():
     assert found.stdout.split() == [package.__version__, "False"]
 
 
+def loaded_by(*arguments: str) -> set[str]:
+    """Name all modules that a command line has loaded by its end."""
+    found = python(
+        f"import sys\nfrom wflow.cli import app\nsys.argv = ['wflow', *{arguments!r}]\n"
+        "app.main()\nprint('loaded:', *sys.modules)"
+    )
+    return set(found.stdout.rpartition("loaded:")[2].split())
+
+
+def test_the_version_takes_six_modules_of_ours():
+    ours = {name for name in loaded_by("--version") if name.partition(".")[0] == "wflow"}
+    assert ours == {
+        "wflow",
+        "wflow.cli",
+        "wflow.cli.app",
+        "wflow.cli.failure",
+        "wflow.cli.output",
+        "wflow.errors",
+    }
+
+
+def test_help_loads_the_commands_that_it_names_and_nothing_that_runs_them():
+    loaded = loaded_by("--help")
+    assert loaded & HEAVY == set()
+    assert {"wflow.cli.commands.dev", "wflow.cli.commands.workflows"} <= loaded
+    assert "wflow.cli.commands.workflows.instances" not in loaded
+
+
+def test_a_command_loads_no_other_command():
+    found = loaded_by("workflows", "instances", "list", "--nope")
+    assert {name for name in found if name.startswith("wflow.cli.commands.")} == {
+        "wflow.cli.commands.workflows",
+        "wflow.cli.commands.workflows.instances",
+        "wflow.cli.commands.workflows.instances.list",
+    }
+
+
 def test_the_version_is_on_stdout_and_nothing_else(process):
     ran = process("--version")
     assert (ran.code, ran.out, ran.err) == (0, f"{package.__version__}\n", "")

@@ -76,3 +76,21 @@ def test_what_is_not_there_is_told_in_the_runners_words(wflow, logged_in):
     ran = wflow("workflows", "instances", "describe", "shop")
     assert (ran.code, ran.out) == (1, "")
     assert ran.err == "error: there is no instance\n\nhint: look elsewhere\n"
+
+
+def test_a_workflow_is_described_with_its_limits(wflow, logged_in, workflow):
+    workflow["concurrency"] = {"limit": 50_000, "key": "customer.id", "per_key": 2, "rate": "300/s"}
+    workflow["limits"] = {"steps": 10_000, "creations": "1000/s"}
+    logged_in.gives("GET", WORKFLOW, workflow)
+    out = wflow("workflows", "describe", "shop").out
+    assert "Running At Once:  50,000\n" in out
+    assert "Running Per Key:  2 with the same params.customer.id\n" in out
+    assert "Start Rate:       300/s\n" in out
+    assert "Creation Rate:    1000/s\n" in out
+
+
+def test_an_instance_is_described_with_its_priority_and_key(wflow, logged_in):
+    logged_in.gives("GET", INSTANCE, {**FOUND, "priority": 1, "concurrency_key": "ann"})
+    out = wflow("workflows", "instances", "describe", "shop").out
+    told = dict(line.strip().split(":", 1) for line in out.splitlines() if ":" in line)
+    assert (told["Priority"].strip(), told["Concurrency Key"].strip()) == ("1", "ann")

@@ -23,6 +23,15 @@ def test_an_environment_that_is_not_in_the_config_is_refused(wflow):
     assert "no such environment" in ran.err
 
 
+@pytest.mark.parametrize("processes", ["0", "65", "-1", "2.5", "many", "", "٣"])
+@pytest.mark.parametrize("command", [["dev"], ["runner", "start"]])
+def test_what_is_no_number_of_processes_is_refused(wflow, command, processes):
+    ran = wflow(*command, "--processes", processes)
+    assert (ran.code, ran.out) == (1, "")
+    assert f"error: `--processes {processes}` is not 1 to 64" in ran.err
+    assert "`auto` for one a core" in ran.err
+
+
 @pytest.mark.parametrize("port", ["65536", "-1", "http"])
 def test_what_is_no_port_is_refused(wflow, port):
     ran = wflow("dev", "--port", port)

@@ -109,3 +109,10 @@ def test_tokens_are_a_table_without_secrets(wflow, runner):
     assert ran.code == 0
     assert ran.out.splitlines()[1].split()[:3] == ["ci", "deploy", "t1"]
     assert runner.asked[-1].token == "admin"
+
+
+def test_priorities_and_keys_have_columns_where_an_instance_has_one(wflow, logged_in):
+    logged_in.gives("GET", INSTANCES, [ORDER, {**ORDER, "priority": 1}])
+    head, usual, urgent = wflow("workflows", "instances", "list", "shop").out.splitlines()
+    assert head.split()[-1] == "Priority"
+    assert (usual.split()[-1], urgent.split()[-2:]) == ("running", ["running", "1"])

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 HISTORIES = Path(__file__).parent.parent / "histories"
+SEED = str(json.loads((HISTORIES / "0.1.0-steps.json").read_text())["hash_seed"])
 INSTANCES = "/accounts/local/workflows/{}/instances/{}"
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """The project that the histories are of, to be changed."""
+    """The project that the histories are of, to be changed; processes have the hash seed of the histories."""
+    monkeypatch.setenv("PYTHONHASHSEED", SEED)
     folder = tmp_path / "project"
     shutil.copytree(HISTORIES / "project", folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(folder)
@@ -54,6 +56,14 @@ def test_a_history_that_fits_is_listed_and_replays_cleanly(process, project):
     assert "await ctx.do(" in rows[0]
     assert len(rows) == 9
     assert verdict == "replays cleanly: 9 of 9"
+
+
+@pytest.mark.parametrize("seed", ["random", "0", "1"])
+def test_it_begins_again_where_it_has_another_hash_seed(process, project, monkeypatch, seed):
+    monkeypatch.setenv("PYTHONHASHSEED", seed)
+    ran = process("replay", file("steps"))
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.endswith("replays cleanly: 9 of 9\n")
 
 
 def test_the_first_difference_is_marked_with_both_lines_and_the_ways_on(process, project):

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import typer
 
 from wflow import catalogue
-from wflow.cli import commands
+from wflow.cli import commands, tree
 
 
 def spoken(package, *above):
@@ -77,6 +78,40 @@ def test_every_command_has_help_on_stdout(wflow, path):
 @pytest.mark.parametrize("path", [path for path in ALL if path[-1] in {"list", "describe"}], ids=" ".join)
 def test_every_list_and_description_can_be_json(wflow, path):
     assert "\n  --json " in wflow(*path, "--help").out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--help",
+        "--help dev",
+        "--version dev",
+        "-- dev --help",
+        "dve",
+        "--nope",
+        "dev --prt 1",
+        "workflows",
+        "workflows --help",
+        "workflows --nope",
+        "workflows -- instances list --help",
+        "workflows instances",
+        "workflows instances lst",
+        "workflows instances send_event",
+        "workflows instances send-event --help",
+        "runner tokn",
+        "runner token create",
+    ],
+)
+def test_a_line_sees_no_difference_between_the_whole_tree_and_as_much_as_it_needs(line, capsys):
+    def run(app):
+        try:
+            code = app(args=line.split(), prog_name="wflow", standalone_mode=False)
+        except typer.TyperException as wrong:
+            code = wrong.format_message()
+        return code, capsys.readouterr()
+
+    assert run(tree.build(line.split())) == run(tree.build())
 
 
 def test_a_group_alone_shows_its_help(wflow):

@@ -31,6 +31,12 @@ def test_an_instance_is_started_with_tags_and_a_retention(wflow, logged_in):
     }
 
 
+def test_an_instance_may_be_more_urgent_than_others(wflow, logged_in):
+    logged_in.gives("POST", INSTANCES, MADE)
+    assert wflow("workflows", "trigger", "shop", "--priority", "1").code == 0
+    assert logged_in.asked[-1].json == {"params": {}, "priority": 1}
+
+
 def test_null_is_a_payload_too(wflow, logged_in):
     logged_in.gives("POST", INSTANCES, MADE)
     wflow("workflows", "trigger", "shop", "null")

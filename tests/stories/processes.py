@@ -62,6 +62,7 @@ class World:
         home = self.folder / "home"
         home.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WFLOW_", "XDG_"))}
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles wflow anew for each command
         self.environment = {**kept, "HOME": str(home), "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
     @property
@@ -76,6 +77,14 @@ class World:
     def effects(self) -> list[str]:
         """All that steps did, in order."""
         return self.witness.read_text().splitlines() if self.witness.exists() else []
+
+    def lose_patience(self) -> None:
+        """Have runners wait less long for code that does not come to rest."""
+        self.environment["PYTHONPATH"] = str(Path(__file__).parent / "impatient")
+
+    def hurry(self) -> None:
+        """Have what counts go on without its pauses."""
+        self.witness.with_name(f"{self.witness.name}.hurry").touch()
 
     def open_shop(self) -> Self:
         """Lay the project out, its witness in its config."""

@@ -23,6 +23,7 @@ RENAMED = ('ctx.do("before"', 'ctx.do("preparation"')
 @pytest.fixture
 def shop(world: World) -> Iterator[tuple[Process, Any]]:
     """Have a runner with the first version of the shop, where two instances wait and one is over."""
+    world.lose_patience()
     with logged_in(world) as runner, runner.api(token_of(runner)) as api:
         done = world.wflow("deploy")
         assert done.code == 0, done.err
@@ -115,11 +116,12 @@ def test_a_program_gets_the_verdict_as_json(world: World, shop):
 def test_code_that_blocks_when_it_is_tried_does_not_hold_the_deploy_for_ever(world: World, shop):
     _, api = shop
     start = "    async def run(self, event: Event, ctx: Context) -> list[Any]:\n"
-    world.edit(WORKER, start, f'{start}        while event.instance_id == "second":\n            pass\n')
+    blocks = '        if event.instance_id == "second":\n            __import__("time").sleep(600)\n'
+    world.edit(WORKER, start, f"{start}{blocks}")
     done = world.wflow("deploy", "--instances", "pin")
     assert done.code == 0, done.err
     assert "2 of 2 unfinished instances tried, 1 fit this version" in done.out
-    assert "patient second: the code did not come to rest within 10 s" in done.out
+    assert "patient second: the code did not come to rest within 3 s" in done.out
     assert finish(api, "second") == ["one", "go", "one"]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.stories.processes import wait_for
+from wflow.errors import RunnerError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +68,43 @@ def test_a_terminated_instance_gives_its_place_to_the_next(world: World):
             wait_for(lambda: status(api, id_) == "complete", f"the end of {id_}")  # noqa: B023
         assert [status(api, id_) for id_ in ("g0", "g2")] == ["terminated", "terminated"]
     assert [line for line in world.effects if line.endswith("ends")] == ["g3 ends"]
+
+
+def test_of_one_key_one_runs_at_a_time_and_the_urgent_one_goes_next_also_after_a_kill(world: World):
+    world.edit("wflow.toml", "limit = 2", 'limit = 2\nkey = "customer.id"\nper_key = 1')
+
+    def create(api: Any, id_: str, customer: int, **more: Any) -> None:
+        params = {"gate": str(gate(world, id_)), "customer": {"id": customer}}
+        api.instances.create("gated", params, id_=id_, **more)
+
+    with world.dev() as session, session.api() as api:
+        for id_ in ("a0", "a1", "a2"):
+            create(api, id_, 1)
+        create(api, "urgent", 1, priority=1)
+        create(api, "b0", 2)
+        wait_for(lambda: sorted(begun(world)) == ["a0", "b0"], "one of each key to begin")
+        assert {id_: status(api, id_) for id_ in ("a1", "a2", "urgent")} == dict.fromkeys(
+            ("a1", "a2", "urgent"), "queued"
+        )
+        assert api.instances.get("gated", "urgent")["concurrency_key"] == "1"
+        session.kill()
+    with world.dev() as session, session.api() as api:
+        for id_ in ("a0", "urgent", "a1", "a2", "b0"):
+            gate(world, id_).touch()
+            wait_for(lambda: status(api, id_) == "complete", f"the end of {id_}")  # noqa: B023
+    first = list(dict.fromkeys(begun(world)))
+    assert [id_ for id_ in first if id_ != "b0"] == ["a0", "urgent", "a1", "a2"]
+
+
+def test_more_than_the_creation_rate_are_refused_with_the_time_to_wait(world: World):
+    world.edit("wflow.toml", "limit = 2", 'limit = 2\n[workflows.limits]\ncreations = "2/min"')
+    with world.dev() as session, session.api() as api:
+        api.instances.create("gated", {"gate": str(gate(world, "g0"))}, id_="g0")
+        with pytest.raises(RunnerError) as refused:
+            api.instances.create("gated", {"gate": str(gate(world, "g1"))}, id_="g1")
+        assert (refused.value.status, refused.value.number) == (429, 10429)
+        assert "takes 2/min new instances; try again in" in refused.value.message
+        gate(world, "g0").touch()
 
 
 def test_a_limit_that_is_raised_in_the_config_lets_more_run_at_once(world: World):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from itertools import pairwise
@@ -122,6 +123,31 @@ def test_a_file_that_user_code_writes_beside_its_sources_reloads_nothing(world: 
         reload(world, session)
         assert session.err.count("Reloading local server...") == 1
         assert "Reloading local server... (src/worker.py)" in session.err
+
+
+def test_a_library_that_is_upgraded_meanwhile_is_taken_up_by_the_next_save(world: World):
+    installed = world.folder / "installed"
+    installed.mkdir()
+    world.environment["PYTHONPATH"] = os.pathsep.join(
+        [world.environment.get("PYTHONPATH", ""), str(installed)]
+    )
+    library = installed / "fruit.py"
+    library.write_text("NAME = 'apple'\n")
+    world.edit(WORKER, 'VERSION = "one"', 'import fruit\n\nVERSION = "one"')
+    world.edit(
+        WORKER,
+        "return Response(VERSION)\n            case",
+        "return Response(VERSION + fruit.NAME)\n            case",
+    )
+    with world.dev() as session:
+        assert session.ask("GET", "/version").text == "oneapple"
+        save_version(world, "one", "two")
+        wait_for(lambda: session.ask("GET", "/version").text == "twoapple", "the process that was warmed")
+        library.write_text("NAME = 'pineapple'\n")
+        save_version(world, "two", "three")
+        wait_for(lambda: session.ask("GET", "/version").text == "threepineapple", "the upgrade")
+        save_version(world, "three", "four")
+        wait_for(lambda: session.ask("GET", "/version").text == "fourpineapple", "the one after it")
 
 
 def test_a_secret_that_is_saved_is_taken_up_and_never_shown(world: World):

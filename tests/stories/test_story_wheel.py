@@ -69,14 +69,17 @@ def build(folder: Path) -> Path:
 
 
 def install(wheel: Path, into: Path) -> str:
-    """Install the wheel and what it needs, as pinned, and nothing that is for tests."""
-    venv.create(into, with_pip=True)
+    """Install the wheel and what it needs, as pinned, and nothing that is for tests; not even a pip."""
+    venv.create(into, with_pip=False)
     pip = [
-        str(into / "bin" / "python"),
+        sys.executable,
         "-m",
         "pip",
+        "--python",
+        str(into / "bin" / "python"),
         "install",
         "-q",
+        "--no-compile",  # of all that is installed, a session imports little
         "-c",
         str(ROOT / "constraints.txt"),
         str(wheel),

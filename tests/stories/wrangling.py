@@ -45,6 +45,7 @@ class Wrangler:
             "CLOUDFLARE_ACCOUNT_ID": "local",
             "WRANGLER_SEND_METRICS": "false",
             "WRANGLER_HIDE_BANNER": "true",  # the banner asks a registry for something newer
+            "NODE_COMPILE_CACHE": str(INSTALLED / "compiled"),  # a quarter of what a command takes
         }
         return cls(session, environment)
 

@@ -32,5 +32,5 @@ def run(arguments: list[str]) -> int:
 
     from wflow.cli import tree
 
-    result = tree.build()(args=arguments, prog_name="wflow", standalone_mode=False)
+    result = tree.build(arguments)(args=arguments, prog_name="wflow", standalone_mode=False)
     return result if isinstance(result, int) else failure.FINE

@@ -12,6 +12,14 @@ LogLevel = Literal["debug", "info", "warn", "error", "none"]
 Json = Annotated[bool, typer.Option("--json", help="Print the API's answer as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing, take the defaults.")]
 
+Processes = Annotated[
+    str,
+    typer.Option(
+        "--processes",
+        metavar="N",
+        help="How many processes may run a version's code: 1 to 64, or `auto` for one a core.",
+    ),
+]
 Environment = Annotated[
     str | None, typer.Option("--env", "-e", metavar="NAME", help="The environment, an `[env.NAME]`.")
 ]

@@ -44,6 +44,10 @@ def _facts(workflow: str, found: Shown, outputs: int | None) -> Iterator[tuple[s
     yield "Trigger", found["trigger"]["source"]
     if found.get("tags"):
         yield "Tags", ", ".join(found["tags"])
+    if found.get("priority"):
+        yield "Priority", str(found["priority"])
+    if found.get("concurrency_key") is not None:
+        yield "Concurrency Key", found["concurrency_key"]
     yield "Params", values.short(found["params"], _PARAMS_CHARS)
     yield "Queued", when.exact(found["queued"])
     yield "Success", _SUCCESS[found["success"]]

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
+from wflow.client.slim import httpx
 from wflow.errors import LoadError, RunnerError, Unreachable, UsageError
 from wflow.wire import envelope
 from wflow.wire.envelope import PREFIX, REQUEST_ID, Envelope

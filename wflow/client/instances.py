@@ -64,13 +64,19 @@ class Instances:
         tags: Sequence[str] = (),
         success_retention: str | int | None = None,
         error_retention: str | int | None = None,
+        priority: int | None = None,
     ) -> Shown:
-        """Create one; ``params`` is anything that JSON can say, a retention a duration or milliseconds."""
+        """Create one; ``params`` is anything that JSON can say, a retention a duration or milliseconds.
+
+        Without ``priority`` it is 3; 1 goes first, 5 last.
+        """
         body: Shown = {} if params is NOTHING else {"params": params}
         if id_ is not None:
             body["instance_id"] = id_
         if tags:
             body["tags"] = [*tags]
+        if priority is not None:
+            body["priority"] = priority
         kept = {"success_retention": success_retention, "error_retention": error_retention}
         if retention := {key: value for key, value in kept.items() if value is not None}:
             body["instance_retention"] = retention

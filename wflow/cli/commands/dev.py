@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from wflow.cli.flags import Config, Environment, LogLevel
+from wflow.cli.flags import Config, Environment, LogLevel, Processes
 from wflow.errors import UsageError
 
 EXAMPLES = """
 wflow dev
 wflow dev --port 9000 --var GREETING:hello
 wflow dev -e staging --persist-to /tmp/state
+wflow dev --processes auto
 curl -X POST http://localhost:8787/
 """
 
@@ -62,6 +63,7 @@ def command(
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to print.")] = "info",
     var: Variables = None,
     interactive: Interactive = None,
+    processes: Processes = "1",
     environment: Environment = None,
     config: Config = None,
 ) -> None:
@@ -69,6 +71,7 @@ def command(
     from wflow.runner import dev, options
 
     variables = dict(_split(each) for each in var or ())
+    many = options.processes(processes)
     project = load.load(path=config, environment=environment)
     dev.run(
         project,
@@ -81,6 +84,7 @@ def command(
             interactive=interactive,
             environment=environment,
             config=config.absolute() if config else None,
+            processes=many,
         ),
     )
 

@@ -30,7 +30,8 @@ class Counting(WorkflowEntrypoint):
 
     async def _step(self, instance_id: str, number: int, pause_s: float) -> int:
         tell(self.env.WITNESS, instance_id, f"step-{number + 1}")
-        await asyncio.sleep(pause_s)
+        if not is_open(f"{self.env.WITNESS}.hurry"):  # whoever has seen enough has the rest done at once
+            await asyncio.sleep(pause_s)
         return number
 
 

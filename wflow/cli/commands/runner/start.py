@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from wflow.cli.flags import LogLevel
+from wflow.cli.flags import LogLevel, Processes
 
 EXAMPLES = """
 wflow runner start --data-dir ./runner
-wflow runner start --data-dir /var/lib/wflow --ip 0.0.0.0 --port 8788
+wflow runner start --data-dir /var/lib/wflow --ip 0.0.0.0 --port 8788 --processes auto
 """
 
 
@@ -27,7 +27,16 @@ def command(
     ] = 8788,
     ip: Annotated[str, typer.Option("--ip", metavar="ADDRESS", help="Listen on this address.")] = "127.0.0.1",
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to print.")] = "info",
+    processes: Processes = "1",
 ) -> None:
     from wflow.runner import options, serve
 
-    serve.run(options.ServeOptions(data_dir=data_dir.resolve(), ip=ip, port=port, log_level=log_level))
+    serve.run(
+        options.ServeOptions(
+            data_dir=data_dir.resolve(),
+            ip=ip,
+            port=port,
+            log_level=log_level,
+            processes=options.processes(processes),
+        )
+    )

@@ -13,6 +13,7 @@ EXAMPLES = """
 wflow workflows trigger my-workflow
 wflow workflows trigger my-workflow '{"url": "https://example.com"}' --id order-1
 wflow workflows trigger my-workflow --tag vip --tag eu --error-retention "30 days"
+wflow workflows trigger my-workflow '{"url": "https://example.com"}' --priority 1
 """
 
 
@@ -20,6 +21,15 @@ Id = Annotated[
     str | None, typer.Option("--id", metavar="ID", help="The instance's id.", show_default="a random one")
 ]
 Tag = Annotated[list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag of it; may be repeated.")]
+Priority = Annotated[
+    int | None,
+    typer.Option(
+        "--priority",
+        metavar="NUMBER",
+        help="When it goes of those that wait for a slot: 1 first, 5 last.",
+        show_default="3",
+    ),
+]
 SuccessRetention = Annotated[
     str | None,
     typer.Option(
@@ -48,6 +58,7 @@ def command(
     *,
     id: Id = None,
     tag: Tag = None,
+    priority: Priority = None,
     success_retention: SuccessRetention = None,
     error_retention: ErrorRetention = None,
     local: Local = False,
@@ -63,6 +74,7 @@ def command(
             tags=tag or (),
             success_retention=success_retention,
             error_retention=error_retention,
+            priority=priority,
         )
     if json:
         output.payload(created)

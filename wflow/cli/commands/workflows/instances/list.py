@@ -11,7 +11,7 @@ from wflow.cli import output, remote, when
 from wflow.cli.flags import Json, Local, LocalPort, Page, PerPage, Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 EXAMPLES = """
 wflow workflows instances list my-workflow
@@ -43,6 +43,8 @@ DateEnd = Annotated[
 ]
 Reverse = Annotated[bool, typer.Option("--reverse", help="The oldest first.")]
 
+_ADMITTED = {"priority": "Priority", "concurrency_key": "Key"}
+"""What only some instances have, and a column where one in the list does."""
 _VERSION_CHARS = 8
 """Enough to tell versions apart; `--json` has all of it."""
 
@@ -76,9 +78,9 @@ def command(
     if json:
         output.payload(listed.items)
     elif listed.items:
-        output.table(
-            ("Instance ID", "Version", "Created", "Modified", "Status"), [_row(each) for each in listed.items]
-        )
+        more = {key: label for key, label in _ADMITTED.items() if any(key in each for each in listed.items)}
+        heads = ("Instance ID", "Version", "Created", "Modified", "Status", *more.values())
+        output.table(heads, [(*_row(each), *_told(each, more)) for each in listed.items])
         output.say_page(page, len(listed.items), listed.info)
     elif page > 1:
         output.say(f"No instances found on page {page}. Please try a smaller page number.")
@@ -97,3 +99,7 @@ def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
     version, number = one["version_id"][:_VERSION_CHARS], one.get("version_number")
     told = version if number is None else f"{number} ({version})"
     return one["id"], told, created, modified, one["status"]
+
+
+def _told(one: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(one.get(key, "")) for key in keys)
