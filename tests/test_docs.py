@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import shlex
@@ -40,6 +41,9 @@ ARCHITECTURE = (PACKAGE / "ARCHITECTURE.md").read_text(encoding="utf-8")
 
 # Numbers of the code that limit nothing, with the reason.
 NO_LIMITS = {
+    "stores/_sqlite_lists.py BLOCK": "is how many keys are counted together",
+    "stores/_sqlite_rows.py SIZES": "is how many rows one statement takes",
+    "wire/wanted.py PRIORITY": "is a default, told with the commands",
     "bindings/_workflow_served.py TWICE": "names an error",
     "bundle/manifest.py FORMAT": "names a format",
     "wire/history.py FORMAT": "names a format",
@@ -353,12 +357,18 @@ def commands() -> dict[str, Any]:
         for name, each in inner.items():
             yield from walk(each, f"{path} {name}")
 
-    return dict(walk(typer.main.get_command(tree.build()), "wflow"))
+    return dict(walk(whole_tree(), "wflow"))
+
+
+@functools.cache
+def whole_tree() -> Any:
+    """Give the whole command line; building it takes 60 ms."""
+    return typer.main.get_command(tree.build())
 
 
 def resolved(words: list[str]) -> tuple[Any, str, list[str]]:
     """Follow words down the tree; give the command, its path and the words that are left."""
-    command: Any = typer.main.get_command(tree.build())
+    command = whole_tree()
     path, *rest = words
     while rest and rest[0] in getattr(command, "commands", {}):
         path = f"{path} {rest[0]}"
