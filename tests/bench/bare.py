@@ -24,7 +24,7 @@ import uvloop
 from wflow.stores import statements
 
 HEAD = struct.Struct(">I")
-BODY = bytes(49)
+BODY = bytes(95)
 """As long as the record of a step."""
 
 

@@ -64,7 +64,8 @@ class Stage:
         position = await self.runner.store.position()
         async with asyncio.timeout(PATIENCE_S):
             while True:
-                if position >= after and (await self.runner.get(workflow, id_)).ended_at is not None:
+                if position >= after and (one := await self.runner.get(workflow, id_)).ended_at is not None:
+                    assert one.status == "complete", one
                     return
                 position = await self.runner.changed(position) or position
 

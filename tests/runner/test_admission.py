@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.runner.churn import Churn
 from tests.runner.stage import Desk, Faulty, PaperPeer, build, desk, entry, meanwhile, until
 from wflow import stores
 from wflow.bundle.manifest import Admission as Rules
@@ -18,13 +19,20 @@ from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.runner import admission as admissions
 from wflow.runner import beginnings, handing
+from wflow.runner import crew as crews
+from wflow.runner import fleet as fleets
 from wflow.runner.deployments import point
 from wflow.runner.peer import FRESH
 from wflow.runner.registry import Beside
+from wflow.runtime import clock
 from wflow.stores.store import Batch, Pressure
+from wflow.wire.types import Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from wflow.runner.fleet import Fleet
+    from wflow.stores.store import Claim
 
 DAY_MS = 86_400_000
 
@@ -155,6 +163,75 @@ def test_who_slept_behind_a_full_workflow_since_before_the_start_is_still_woken_
             await meanwhile(0.02)
             on.control.at += 100
             await until(lambda: on.fleet.turns == ["runs", "slept"], "the one that slept")
+
+    asyncio.run(story())
+
+
+def test_sleepers_are_woken_in_time_though_there_is_always_more_to_hand_out(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"), entry("sleepers"))
+            for number in range(3):
+                await on.create("sleepers", f"s{number}")
+                await rest(on, f"s{number}", "sleepers", wake_in_ms=10_000 * (number + 1))
+            await on.create("orders", *(f"b{number}" for number in range(6_000)))
+            ends_at_once(on)
+            on.admission.due("sleepers", on.control.at + 10_000)
+            on.start()
+            for number in range(3):
+                had = len(on.fleet.turns) + 128
+                await until(lambda: len(on.fleet.turns) > had, "the crowd")  # noqa: B023
+                on.control.at += 10_000
+                before = len(on.fleet.turns)
+                await until(lambda: f"s{number}" in on.fleet.turns, "the sleeper")  # noqa: B023
+                assert on.fleet.turns.index(f"s{number}") - before < 5 * 128, "the crowd went first"
+
+    asyncio.run(story())
+
+
+def ends_at_once(on: Desk) -> None:
+    """Have whatever is handed out be over with that."""
+    hold = on.fleet.hold
+
+    def end(peer: PaperPeer, claim: Claim) -> None:
+        hold(peer, claim)
+        on.admission.freed(claim)
+
+    on.fleet.hold = end  # type: ignore[method-assign]
+
+
+def test_the_store_is_looked_at_now_and_then_though_the_next_one_sleeps_for_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(admissions, "LONGEST_S", 0.02)
+
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            await on.create("orders", "a")
+            await rest(on, "a", "orders", wake_in_ms=DAY_MS)
+            on.start()
+            await meanwhile(0.05)
+            await on.control.create("orders", [Wanted(id="unheard")], trigger="api")
+            await until(lambda: on.fleet.turns == ["unheard"], "the one that nobody spoke of")
+
+    asyncio.run(story())
+
+
+def test_a_clock_that_is_put_back_holds_nobody_up_who_waits_for_a_moment(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders", admission=Rules(start_rate=10.0)), entry("broken"))
+            await on.create("orders", *(f"o{number}" for number in range(12)))
+            on.declare(entry("broken"), version="w1", worker="other")
+            on.fleet.broken["w1"] = LoadError("No module named 'gone'")
+            await on.create("broken", "b")
+            on.start()
+            await until(lambda: len(on.fleet.turns) == 10 and on.fleet.told, "the first ten, and one try")
+            on.control.at -= DAY_MS
+            del on.fleet.broken["w1"]
+            await on.create("broken", "c")
+            await until(lambda: "c" in on.fleet.turns, "another try")
+            on.control.at += 1_000
+            await until(lambda: len(on.fleet.turns) == 13, "the others, after a second")
 
     asyncio.run(story())
 
@@ -465,6 +542,54 @@ def test_a_runtime_is_handed_no_more_than_it_begins(tmp_path):
     asyncio.run(story())
 
 
+def test_a_place_that_is_free_is_no_news_while_the_runtimes_have_more_than_enough_to_begin(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("big"))
+            peer = await slow_peer(on)
+            await crowd(on, "big", 700)
+            on.start()
+            await until(lambda: len(peer.turns) == FRESH, "as many as it may be handed")
+            await meanwhile(0.05)
+            looks: list[dict[str, int]] = []
+            look = on.admission._wanted
+
+            def looked(fleet: Fleet) -> dict[str, int]:
+                looks.append(look(fleet))
+                return looks[-1]
+
+            on.admission._wanted = looked  # type: ignore[method-assign]
+            peer.begin(20)
+            for claim in [on.claim_of(id_) for id_ in on.fleet.turns[:20]]:
+                await on.change(claim, ended(claim.key))
+            await meanwhile(0.05)
+            assert looks == []
+            peer.begin(FRESH // 4)
+            await until(lambda: len(peer.turns) > FRESH, "more of the crowd")
+
+    asyncio.run(story())
+
+
+def test_a_place_that_is_free_is_news_for_another_workflow_than_the_crowds(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("big"), entry("small", limit=1))
+            peer = await slow_peer(on)
+            await on.create("small", "one", "two")
+            on.start()
+            await until(lambda: on.fleet.turns == ["one"], "the only one that has a place")
+            await crowd(on, "big", 700)
+            on.admission.wake("big")
+            await until(lambda: len(peer.turns) == FRESH, "as many as it may be handed")
+            peer.begin(30)
+            await meanwhile(0.05)
+            assert len(peer.turns) == FRESH
+            await on.change(on.claim_of("one"), ended(on.claim_of("one").key))
+            await until(lambda: "two" in on.fleet.turns, "the one whose place is free")
+
+    asyncio.run(story())
+
+
 def test_the_first_instance_of_a_workflow_is_among_the_next_turns_whatever_another_one_has_queued(tmp_path):
     async def story() -> None:
         async with desk(tmp_path, ceiling=5_000) as on:
@@ -568,9 +693,6 @@ def test_a_workflow_that_is_alone_gets_all_of_the_ceiling(tmp_path):
 
 
 def test_a_runtime_that_begins_nothing_keeps_nobody_else_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(beginnings, "STUCK_MS", 20)
-    monkeypatch.setattr(admissions, "STUCK_MS", 20)
-
     async def story() -> None:
         async with desk(tmp_path) as on:
             on.declare(entry("orders"))
@@ -578,6 +700,8 @@ def test_a_runtime_that_begins_nothing_keeps_nobody_else_waiting(tmp_path, monke
             await crowd(on, "orders", FRESH)
             on.start()
             await until(lambda: len(old.turns) == FRESH, "the old version to have all it may")
+            monkeypatch.setattr(beginnings, "STUCK_MS", 20)
+            monkeypatch.setattr(admissions, "STUCK_MS", 20)
             on.declare(entry("orders"), version="v2")
             await on.create("orders", "new")
             await until(lambda: "new" in on.fleet.turns, "the new version to go on")
@@ -854,5 +978,39 @@ def test_what_is_caught_when_the_runner_stops_is_given_back(tmp_path):
                 await here.close()
                 (claim,) = await here.store.claim({"orders": 1}, owner="me", now=here.control.at)
                 assert (claim.key, claim.died) == (key, False)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(("seed", "processes"), [(1, 1), (2, 3)])
+def test_whatever_happened_all_come_to_their_end_and_every_place_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, processes: int
+):
+    monkeypatch.setattr(crews, "BACKOFF_S", (0.0, 0.01))
+    monkeypatch.setattr(fleets, "DRAIN_S", 0.1)
+    monkeypatch.setattr(handing, "BROKEN_MS", (20, 40))
+
+    async def story() -> None:
+        async with desk(tmp_path, ceiling=30) as on:
+            monkeypatch.setattr(on.control, "now", clock.now)
+            churn = Churn(on, seed, processes)
+            churn.deploy()
+            running = asyncio.create_task(on.admission.run(churn.fleet))
+            watching = asyncio.create_task(churn.watch())
+            happening = [asyncio.create_task(churn.happen()) for _ in range(4)]
+            await asyncio.sleep(0.5)
+            churn.cast.calm = True
+            await asyncio.gather(*happening)
+            await until(churn.all_over, "all to be over")
+            await until(lambda: on.admission.running == 0, "the places to be free")
+            assert not on.admission._journeys.claims()
+            assert not churn.fleet._holders
+            assert not any(actor.holds for actor in churn.cast.all)
+            assert not churn.too_many
+            assert len(churn.made) > 20, "this was to be a crowd"
+            for task in (running, watching):
+                task.cancel()
+            await asyncio.gather(running, watching, return_exceptions=True)
+            await churn.fleet.close()
 
     asyncio.run(story())

@@ -137,6 +137,17 @@ def test_a_runtime_that_begins_nothing_does_not_count_and_gets_nothing_for_it(be
     assert beginnings.allowed("shop", "v2", 1) == FRESH
 
 
+def test_new_code_gets_its_share_though_the_process_with_the_old_code_is_stuck(beginnings, made, clock):
+    old = made()
+    old.hand(FRESH)
+    clock.now += STUCK_MS / 1000 + 0.1
+    assert allowed(beginnings) == 0, "nobody else could play it"
+    old.peer.draining = True
+    assert allowed(beginnings) == FRESH
+    made().hand(1)
+    assert allowed(beginnings) == FRESH
+
+
 def test_a_runtime_that_is_dead_is_forgotten(beginnings, made):
     runtime = made()
     runtime.hand(5)

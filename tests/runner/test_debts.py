@@ -5,10 +5,10 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any
 
-from tests.runner.stage import Faulty, Stage, stage, until
+from tests.runner.stage import Faulty, Stage, desk, entry, stage, until
 from wflow.engine import facts, values
 from wflow.errors import StoreError
-from wflow.link import channel
+from wflow.link import channel, frames
 from wflow.runner.debts import Debts
 from wflow.runner.project import VERSION
 
@@ -78,6 +78,27 @@ def test_a_runtime_that_cannot_be_told_is_ended(tmp_path):
             await asyncio.wait(tasks)
             assert told == ["the disk is gone; the runtime is started again"]
             await until(lambda: not peer.alive, "its end")
+
+    asyncio.run(story())
+
+
+def test_events_that_come_while_others_are_owed_come_behind_them(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            peer: Any = await on.held("a")
+            listens = asyncio.Event()
+            peer.listens, peer.listening = False, listens.wait
+            for payload in (b"first", b"second"):
+                await on.control.send_event("orders", "a", "paid", payload)
+            assert not peer.heard(frames.Deliver)
+            on.store.delays_s["load"] = 0.05  # type: ignore[attr-defined]
+            peer.listens = True
+            listens.set()
+            await on.control.send_event("orders", "a", "paid", b"third")
+            await until(lambda: len(peer.heard(frames.Deliver)) >= 3, "all of them")
+            told = dict.fromkeys(message.event.payload for message in peer.heard(frames.Deliver))
+            assert list(told) == [b"first", b"second", b"third"]
 
     asyncio.run(story())
 

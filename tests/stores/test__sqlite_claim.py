@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.stores import lines
 from tests.stores.shop import Shop, new
+from wflow.errors import StoreError
 from wflow.stores import _sqlite_claim as claiming
 
 if TYPE_CHECKING:
@@ -32,6 +34,14 @@ def ids(claims: list[Claim]) -> list[str]:
 
 
 def test_claims_are_those_of_the_model_and_nobody_is_forgotten(urls: Callable[[], str]):
+    lines.play(urls)
+
+
+def test_claims_are_those_of_the_model_though_each_takes_many_transactions(
+    urls: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claiming, "ASIDE", 1)
+    monkeypatch.setattr(claiming, "PAGE", 2)
     lines.play(urls)
 
 
@@ -328,3 +338,47 @@ async def test_no_transaction_sets_aside_more_than_its_share_and_whoever_may_go_
     assert ids(claims) == ["s0", "free"]
     assert len(set_aside) == 4
     assert max(set_aside) <= 10
+
+
+async def test_what_becomes_of_a_claim_is_heard_after_the_claim_though_many_are_set_aside_for_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claiming, "ASIDE", 10)
+    first, *_ = await made(shop, *(f"s{n}" for n in range(35)))
+    for claim in await shop.claim():
+        await shop.rest(claim, 30)
+    heard: list[str] = []
+
+    async def claim_one() -> None:
+        heard.extend(ids(await shop.claim(3, now=30, **ONE)))
+
+    async def terminate() -> None:
+        moved = await shop.store.move(first, "terminate", now=31)
+        heard.append(moved.instance.status)
+
+    await asyncio.gather(claim_one(), terminate())
+    assert heard in (["terminated", "s1"], ["s0", "terminated"])
+
+
+async def test_who_was_chosen_when_the_disk_failed_is_not_forgotten(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(claiming, "ASIDE", 5)
+    await made(shop, *(f"s{n}" for n in range(12)))
+    for claim in await shop.claim():
+        await shop.rest(claim, 30)
+    submit, tries = shop.store._claims._submit, iter((True, False))  # type: ignore[attr-defined]
+
+    async def once(run: Any) -> Any:
+        if not next(tries, False):
+            raise StoreError("the disk is gone")
+        return await submit(run)
+
+    shop.store._claims._submit = once  # type: ignore[attr-defined]
+    with pytest.raises(StoreError):
+        await shop.claim(3, now=30, **ONE)
+    shop.store._claims._submit = submit  # type: ignore[attr-defined]
+    for number in range(12):
+        (claim,) = await shop.claim(3, now=30, **ONE)
+        assert claim.id == f"s{number}"
+        await shop.end(claim)

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -292,8 +293,8 @@ FIRST_DATA = """
 
 
 def test_a_migration_that_has_been_applied_somewhere_stays_as_it_is():
-    digests = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in statements.MIGRATIONS[:1]]
-    assert digests == ["67573fbec6e2ebd8"]
+    digests = [hashlib.sha256(script.encode()).hexdigest()[:16] for script in statements.MIGRATIONS[:4]]
+    assert digests == ["67573fbec6e2ebd8", "6beac013b25d9b37", "a4db307ed097d86f", "9bf889eb5a8256ab"]
 
 
 async def test_a_folder_of_the_first_wflow_opens_and_works(loop: asyncio.Runner, own: Shop):
@@ -314,6 +315,11 @@ async def test_a_folder_of_the_first_wflow_opens_and_works(loop: asyncio.Runner,
         "over": ("complete", (), None),
         "paused": ("paused", (), None),
     }
+    assert await own.store.counts("shop") == dict.fromkeys(
+        ("queued", "running", "waiting", "complete", "paused"), 1
+    )
+    assert await own.store.versions(["shop"]) == {"v1"}
+    assert [one.id for one in await own.store.find("shop", skip=3)] == ["held", "queued"]
     assert (await own.get("over")).output == b"\x01"
     assert await own.store.retire(now=10**15, limit=10) == 0
     await own.store.deliver(3, "paid", b"", now=400)
@@ -699,3 +705,24 @@ def test_a_folder_of_the_first_wflow_has_its_instances_counted(loop: asyncio.Run
     assert loop.run(shop.store.versions(["shop"])) == {"v1"}
     assert [one.key for one in loop.run(shop.store.find("shop", skip=2))] == [3, 2, 1]
     loop.run(shop.close())
+
+
+async def test_a_cell_is_read_as_it_is_on_disk_though_whoever_wrote_it_did_not_wait(
+    loop: asyncio.Runner, own: Shop
+):
+    assert isinstance(own.store, sqlite.SqliteStore)
+    free = threading.Event()
+    await own.store.write([Cell(space="kv", key="a", value=b"1")])
+    busy = own.store._writer.submit(lambda _: free.wait(10))
+    try:
+        writing = asyncio.ensure_future(own.store.write([Cell(space="kv", key="a", value=b"2")]))
+        await asyncio.sleep(0)
+        writing.cancel()
+        await asyncio.wait([writing])
+        assert (await own.store.read("kv", ["a"], now=1))["a"].value == b"1"
+    finally:
+        free.set()
+    await busy
+    await own.store.note([])
+    assert (await own.store.read("kv", ["a"], now=1))["a"].value == b"2"
+    assert not own.store._cells._writing

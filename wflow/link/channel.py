@@ -154,8 +154,10 @@ class Channel(asyncio.Protocol, Generic[In]):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in and hand out whole frames (asyncio calls this)."""
-        buffer = self._buffer
-        buffer += data
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            buffer = self._buffer
+            buffer += data
         start = 0
         while len(buffer) - start >= _HEAD.size:
             (size,) = _HEAD.unpack_from(buffer, start)
@@ -166,7 +168,7 @@ class Channel(asyncio.Protocol, Generic[In]):
             if len(buffer) < end:
                 break
             try:
-                messages = self._decoder.decode(memoryview(buffer)[start + _HEAD.size : end].tobytes())
+                messages = self._decoder.decode(memoryview(buffer)[start + _HEAD.size : end])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
                 self._fail(f"a frame that makes no sense: {wrong}")
                 return
@@ -174,8 +176,10 @@ class Channel(asyncio.Protocol, Generic[In]):
             self._on_messages(messages)
             if self._over:
                 return
-        if start:
-            del buffer[:start]
+        if buffer is data:
+            self._buffer += memoryview(data)[start:]
+        elif start:
+            del self._buffer[:start]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell that the peer is gone (asyncio calls this)."""

@@ -66,8 +66,10 @@ class Admission:
         self._rounds = 0
         self._waits_ms: list[int] = []
         self._looking: set[str] = set()
+        self._crowded: set[str] = set()
         self._later: dict[str, int] = {}
         self._next_due: int | None = None
+        self._at = 0
         self._asked = False
         self._unasked: set[str] = set()
         self._signal = asyncio.Event()
@@ -89,7 +91,9 @@ class Admission:
         registered = self._registry.find(claim.workflow)
         if registered is not None and registered.per_key is not None:
             self._looking.add(claim.workflow)  # another one of its key may go
-        self._signal_if_looking()
+        if not self._looking <= self._crowded:
+            # A slot helps nobody whose runtimes have more than enough to begin: they tell when they have not.
+            self._signal.set()
 
     def due(self, workflow: str, at: int) -> None:
         """Hear that an instance of a workflow wants to go on at an instant."""
@@ -183,6 +187,8 @@ class Admission:
             task = asyncio.get_running_loop().create_task(self._handing.hand_out(fleet, version, each))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        if self._looking and not self._asked:
+            await self._ask()
 
     async def _take(self, wanted: Mapping[str, int]) -> list[Journey]:
         async with self.claiming:
@@ -219,8 +225,11 @@ class Admission:
     def _wanted(self, fleet: Fleet) -> dict[str, int]:
         """Share the free slots among the workflows that may have work."""
         now = self._control.now()
-        self._looking.update(name for name, at in self._later.items() if at <= now)
-        self._later = {name: at for name, at in self._later.items() if at > now}
+        if self._next_due is not None and self._next_due <= now:
+            self._look_at_all()  # there may be so much to claim that nobody ever waits for this
+        put_back, self._at = now < self._at, now
+        self._looking.update(name for name, at in self._later.items() if at <= now or put_back)
+        self._later = {name: at for name, at in self._later.items() if name not in self._looking}
         self._waits_ms = [at - now for at in self._later.values()]
         found = {name: one for name in self._looking if (one := self._registry.find(name)) is not None}
         self._looking.intersection_update(found)
@@ -247,6 +256,7 @@ class Admission:
         self, fleet: Fleet, found: Mapping[str, Registered], most: Mapping[str, int]
     ) -> dict[str, int]:
         """Share what the runtimes of each Worker may be handed before they have begun the rest."""
+        self._crowded = set()
         waiting = self._beginnings.count()
         for name, count in self._journeys.count().items():
             waiting[name] = waiting.get(name, 0) + count
@@ -266,7 +276,9 @@ class Admission:
             if room < allowed // 4:
                 # Each claim is a transaction: a crowd goes on when there is room for many of it.
                 self._waits_ms.append(STUCK_MS)
-                given |= share(max(0, room), {name: ask for name, ask in asks.items() if not ask.has})
+                others = {name: ask for name, ask in asks.items() if not ask.has}
+                given |= share(max(0, room), others)
+                self._crowded |= asks.keys() - others.keys()
             else:
                 given |= share(room, asks)
         return given
@@ -281,20 +293,28 @@ class Admission:
             self._signal.clear()
             return
         if not self._asked:
-            # Those that are looked at already wait for a slot, and not for the time.
-            self._unasked = set(self._looking)
-            others = [one.name for one in self._registry.workflows() if one.name not in self._unasked]
-            found = await self._control.store.due_at(others)
-            self._asked = True
-            # While the store was asked, an instance may have come to rest that is due before those.
-            if found is not None and (self._next_due is None or found < self._next_due):
-                self._next_due = found
+            await self._ask()
         due_ms = LONGEST_S * 1000 if self._next_due is None else self._next_due - self._control.now()
         wait_ms = min(due_ms, LONGEST_S * 1000, *self._waits_ms)
         try:
             async with asyncio.timeout(max(0, wait_ms / 1000)):
                 await self._signal.wait()
         except TimeoutError:
-            if wait_ms == due_ms:
-                self._next_due, self._asked = None, False
-                self.wake()
+            if wait_ms in {due_ms, LONGEST_S * 1000}:
+                self._look_at_all()
+
+    async def _ask(self) -> None:
+        """Ask the store for the next instant at which one is due."""
+        # Those that are looked at already wait for a slot, and not for the time.
+        self._unasked = set(self._looking)
+        others = [one.name for one in self._registry.workflows() if one.name not in self._unasked]
+        found = await self._control.store.due_at(others)
+        self._asked = True
+        # While the store was asked, an instance may have come to rest that is due before those.
+        if found is not None and (self._next_due is None or found < self._next_due):
+            self._next_due = found
+
+    def _look_at_all(self) -> None:
+        """Look at all workflows, and ask anew who is due next."""
+        self._next_due, self._asked = None, False
+        self.wake()

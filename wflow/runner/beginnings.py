@@ -61,7 +61,12 @@ class Beginnings:
 
     def allowed(self, worker: str, version: str, strength: int) -> int:
         """Say how many a Worker's runtimes may have, of which ``strength`` run its current ``version``."""
-        known = [peer for peer in self._paces if peer.build is not None and peer.build.worker == worker]
+        known = [
+            peer
+            for peer in self._paces
+            # One on its way out gets nothing more, and must not stand for the one that takes its place.
+            if peer.build is not None and peer.build.worker == worker and not peer.draining
+        ]
         current = sum(peer.build is not None and peer.build.version == version for peer in known)
         allowed = sum(self._allowed(peer) for peer in known if not self._is_stuck(self._paces[peer]))
         return allowed + FRESH * max(0, strength - current)

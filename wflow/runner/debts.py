@@ -39,6 +39,10 @@ class Debts:
             self._spawn(self._pay(peer))
         self._owed[peer].add(instance)
 
+    def owes(self, peer: Peer) -> bool:
+        """Tell whether a runtime is owed anything: what comes now must not go before that."""
+        return peer in self._owed
+
     async def _pay(self, peer: Peer) -> None:
         """Deliver what waits on disk; events that the runtime knows by then do no harm."""
         try:

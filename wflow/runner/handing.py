@@ -58,10 +58,16 @@ class Handing:
 
     def blocked_until(self, workflow: Registered) -> int | None:
         """Say until when nothing of a workflow can run; None when something can."""
-        until, _ = self._broken.get(workflow.version, (0, 0))
+        until, _ = self._tried(workflow.version)
         # What is live beside it goes on, and so do its instances.
         blocked = until > self._control.now() and self._registry.is_alone(workflow)
         return until if blocked else None
+
+    def _tried(self, version: str) -> tuple[int, int]:
+        """Say until when a version is not tried again (0: it may be), and how often it was in vain."""
+        until, times = self._broken.get(version, (0, 0))
+        put_back = until > self._control.now() + BROKEN_MS[-1]  # the clock was
+        return (0 if put_back else until), times
 
     def mended(self, version: str) -> None:
         """Hear that a version can be loaded."""
@@ -149,7 +155,7 @@ class Handing:
     ) -> None:
         """Leave instances alone whose version does not come up, and try again later."""
         now = self._control.now()
-        until, times = self._broken.get(version, (0, 0))
+        until, times = self._tried(version)
         if until <= now:
             delay_ms = BROKEN_MS[min(times, len(BROKEN_MS) - 1)]
             until = now + delay_ms

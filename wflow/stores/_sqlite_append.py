@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wflow.engine import status
 from wflow.engine.changes import Ended, Held, Rested, Rolling, Told
 from wflow.engine.facts import Moved
+from wflow.stores import _sqlite_effects as effects
 from wflow.stores import _sqlite_inbox as inbox
 from wflow.stores import _sqlite_rows as rows
 from wflow.stores import family
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from wflow.stores.store import Batch, Delivery
 
 
+_GOES_ON: Final = (Rolling, Told)
+"""Changes after which the claim does."""
+
+
 def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> Appended:
     """Insert rows and make changes for claims that live and go on where the journals end; tell the others."""
     held = _held(db, counters, batch)
@@ -35,22 +40,26 @@ def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> Appended
         for key in refused:
             # What was known of the end of its journal is not true of this one any more.
             counters.holds.pop(key, None)
+        rows.append(db, counters, new)
     else:
-        new = list(batch.rows)
-    rows.write(db, sql.APPEND, [(n, *row) for n, row in enumerate(new, counters.position + 1)])
-    counters.position += len(new)
+        rows.append(db, counters, batch.rows)
     if batch.received:
         # Those of refused claims stay for the next holder.
         receivers = json.dumps(list(held.keys() - refused))
         db.execute(sql.RECEIVED, (json.dumps(list(batch.received)), receivers))
-    rested, ended = [], []
+    if batch.effects:
+        effects.keep(db, counters, batch.effects, refused)
+    rested, ended, due = [], [], []
     for change in batch.changes:
         if change.instance in refused:
             continue
         hold = held[change.instance]
         match change:
             case Rested():
-                rested.append(_rest(db, counters, hold, change))
+                row, there = _rest(db, counters, hold, change)
+                rested.append(row)
+                if there:
+                    due.append(change.instance)
             case Ended():
                 ended.append(change)
             case Held(key, at, failure):
@@ -60,18 +69,18 @@ def append(db: sqlite3.Connection, counters: Counters, batch: Batch) -> Appended
                 db.execute(sql.ROLL, (hold.status, at, _encoded(failure), key))
             case Told():
                 _show(db, change)
-        if not isinstance(change, Rolling | Told):
+        if not isinstance(change, _GOES_ON):
             counters.holds.pop(change.instance, None)
     rows.write(db, sql.REST, rested)
-    return Appended(sorted(refused), _end(db, counters, held, ended) if ended else [])
+    return Appended(sorted(refused), _end(db, counters, held, ended) if ended else [], due)
 
 
 def _held(db: sqlite3.Connection, counters: Counters, batch: Batch) -> dict[int, Hold]:
     """Give what is known of the instances whose claims live; the database is asked for what is not."""
     claims = dict(batch.claims)
     holds = counters.holds
-    unknown = [key for key in claims if key not in holds]
-    if unknown:
+    if not claims.keys() <= holds.keys():
+        unknown = list(claims.keys() - holds.keys())
         for key, epoch, state, parent, end, has_events in db.execute(sql.LIVE, (json.dumps(unknown),)):
             holds[key] = Hold(epoch, state, parent, end, has_events=bool(has_events))
     return {
@@ -87,20 +96,21 @@ def _refused(batch: Batch, held: Mapping[int, Hold]) -> set[int]:
     The others' ends are then where the rows will leave their journals. Whoever sends a batch may be mistaken,
     or worse: what no claim covers is refused as well.
     """
-    refused = {key for key, _ in batch.claims if key not in held}
-    for row in batch.rows:
-        hold = held.get(row[0])
-        if hold is not None and hold.end == row[1] - 1:
-            hold.end = row[1]
+    refused = {key for key, _ in batch.claims if key not in held} if len(held) < len(batch.claims) else set()
+    for key, seq, _, _, _ in batch.rows:
+        hold = held.get(key)
+        if hold is not None and hold.end == seq - 1:
+            hold.end = seq
         else:
             # A journal has no gap: what would come after a lost append is refused with it.
-            refused.add(row[0])
+            refused.add(key)
+    refused |= {one.instance for one in batch.effects if one.instance not in held}
     left: set[int] = set()
     for change in batch.changes:
         key = change.instance
         if key not in held:
             refused.add(key)
-        if isinstance(change, Rolling | Told):
+        if isinstance(change, _GOES_ON):
             continue
         if key in left or (isinstance(change, Ended) and change.status not in status.ENDED):
             refused.add(key)
@@ -110,18 +120,21 @@ def _refused(batch: Batch, held: Mapping[int, Hold]) -> set[int]:
 
 def _rest(
     db: sqlite3.Connection, counters: Counters, hold: Hold, change: Rested
-) -> tuple[str | None, int | None, str | None, int, int]:
-    """Say how an instance rests, as the statement takes it; write the record of one that pauses."""
+) -> tuple[tuple[str | None, int | None, str | None, int, int], bool]:
+    """Say how an instance rests, as the statement takes it, and whether something is there that wakes it.
+
+    The record of one that pauses is written.
+    """
     key, at = change.instance, change.at
     after = status.after(hold.status, "rest")
     if after == status.PAUSED:
         # Neither time nor an event may wake it, but what it is asked to do.
-        wake_at = at if hold.has_events and inbox.has_any(db, key, ()) else None
+        there = hold.has_events and inbox.has_any(db, key, ())
         rows.record(db, counters, key, Moved(after, at), after=hold.end)
-        return (after, wake_at, None, at, key)
+        return (after, at if there else None, None, at, key), there
     there = hold.has_events and inbox.has_any(db, key, change.awaits)
     wake_at = at if there else max(change.wake_at, rows.DIED + 1)
-    return (after, wake_at, json.dumps(change.awaits) if change.awaits else None, at, key)
+    return (after, wake_at, json.dumps(change.awaits) if change.awaits else None, at, key), there
 
 
 def _end(

@@ -13,7 +13,6 @@ import heapq
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from wflow.errors import StoreError
 from wflow.stores import _sqlite_rows as rows
 from wflow.stores import statements as sql
 from wflow.stores.store import Claim
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
-    Run = Callable[[sqlite3.Connection], "Claimed"]
+    Run = Callable[[sqlite3.Connection], "list[Claim] | None"]
 
 ASIDE: Final = 1_000
 """Instances that are set aside in one transaction, so that nobody waits for all whose key is full."""
@@ -40,42 +39,35 @@ class Bounds(NamedTuple):
     per_key: int = _UNBOUNDED
 
 
-class Claimed(NamedTuple):
-    """What was claimed, and of which workflows others may be ready, behind ASIDE whose keys are full."""
-
-    claims: list[Claim]
-    unfinished: list[str]
-
-
 class Claims:
-    """Claims in as many transactions as it takes; knows by which bounds instances were set aside."""
+    """Claims in one transaction, before which others may set aside whose keys are full.
 
-    def __init__(self, submit: Callable[[Run], Awaitable[Claimed]], counters: rows.Counters) -> None:
+    Knows by which bounds instances were set aside.
+    """
+
+    def __init__(
+        self, submit: Callable[[Run], Awaitable[list[Claim] | None]], counters: rows.Counters
+    ) -> None:
         """Have ``submit`` run a function in a transaction."""
         self._submit = submit
         self._counters = counters
         self._per_key: dict[str, int] = {}
 
     async def take(self, wanted: Mapping[str, Bounds], *, owner: str, now: int) -> list[Claim]:
-        """Claim what may run."""
-        claims: list[Claim] = []
-        left = dict(wanted)
-        while left:
+        """Claim what may run.
+
+        All in the last transaction: whoever ends one of these claims hears of that after we have it.
+        """
+        while True:
             # What was full by the bound before may not be full by this one.
-            before, asked = self._per_key, left
-            moved = [name for name, one in left.items() if before.get(name, one.per_key) != one.per_key]
-            try:
-                done = await self._submit(
-                    lambda db: claim(db, self._counters, asked, owner=owner, now=now, moved=moved)  # noqa: B023
-                )
-            except StoreError:
-                if claims:
-                    return claims  # whoever asks again hears of it
-                raise
-            claims += done.claims
-            self._per_key |= {name: one.per_key for name, one in left.items()}
-            left = {name: _less(left[name], name, done.claims) for name in done.unfinished}
-        return claims
+            before = self._per_key
+            moved = [name for name, one in wanted.items() if before.get(name, one.per_key) != one.per_key]
+            claims = await self._submit(
+                lambda db: claim(db, self._counters, wanted, owner=owner, now=now, moved=moved)  # noqa: B023
+            )
+            self._per_key |= {name: one.per_key for name, one in wanted.items()}
+            if claims is not None:
+                return claims
 
 
 def claim(
@@ -86,8 +78,11 @@ def claim(
     owner: str,
     now: int,
     moved: Collection[str] = (),
-) -> Claimed:
-    """Take due instances, then queued ones; ``moved`` are workflows whose bound for a key is another now."""
+) -> list[Claim] | None:
+    """Take due instances, then queued ones; ``moved`` are workflows whose bound for a key is another now.
+
+    None when there were ASIDE whose keys are full: these are aside now, and the rest is for the next call.
+    """
     choices = [_Choice(db, workflow, now, bounds) for workflow, bounds in wanted.items()]
     for choice in choices:
         if choice.workflow in moved:
@@ -95,8 +90,12 @@ def claim(
                 db.execute(sql.NEXT_IN_LINE, {"workflow": choice.workflow, "under": under})
         choice.make()
     keys = [key for choice in choices for key in (*choice.due, *choice.queued)]
+    if any(choice.unfinished for choice in choices):
+        # Those that were chosen out of their lines stand before all that was set aside for them.
+        db.execute(sql.SET_READY, (json.dumps(keys),))
+        return None
     if not keys:
-        return Claimed([], [choice.workflow for choice in choices if choice.unfinished])
+        return []
     died = {key for choice in choices for key, wake_at in choice.due.items() if wake_at == rows.DIED}
     queued = {key for choice in choices for key in choice.queued}
     given = {"owner": owner, "now": now, "keys": json.dumps(keys)}
@@ -125,9 +124,7 @@ def claim(
     }
     for choice in choices:
         choice.go_on()
-    return Claimed(
-        [by_key[key] for key in keys], [choice.workflow for choice in choices if choice.unfinished]
-    )
+    return [by_key[key] for key in keys]
 
 
 def release(
@@ -147,13 +144,6 @@ def bounds(
         name: Bounds(count, (new or {}).get(name, _UNBOUNDED), (per_key or {}).get(name, _UNBOUNDED))
         for name, count in wanted.items()
     }
-
-
-def _less(before: Bounds, workflow: str, claims: Sequence[Claim]) -> Bounds:
-    """Give what is still wanted of a workflow after these claims."""
-    own = [one for one in claims if one.workflow == workflow]
-    queued = sum(one.queued for one in own)
-    return before._replace(all=before.all - len(own), new=before.new - queued)
 
 
 class _Row(NamedTuple):

@@ -28,6 +28,11 @@ def create(db: sqlite3.Connection, counters: Counters, new: Sequence[New]) -> li
         if not counters.has_room(db, workflow, coming):
             problem = f"workflow {workflow!r} has {rows.queued_in(db, workflow):,} queued instances"
             raise TooMany(f"{problem}; the limit is {names.QUEUED:,}")
+    return insert(db, counters, new)
+
+
+def insert(db: sqlite3.Connection, counters: Counters, new: Sequence[New]) -> list[int | None]:
+    """Insert instances, however many are queued."""
     first = counters.key + 1
     counters.key += len(new)
     keys: list[int | None] = []

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from wflow.engine import names
-from wflow.engine.facts import MOVED, encode
+from wflow.engine.facts import MOVED, Received, encode
 from wflow.engine.status import QUEUED
 from wflow.errors import InstanceNotFound
 from wflow.stores import statements as sql
-from wflow.stores.store import Instance
+from wflow.stores.store import Instance, Past
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from wflow.engine.changes import Row
     from wflow.engine.facts import Moved
 
 
-SIZES: Final = (64, 8, 1)
+SIZES: Final = (64, 32, 16, 8, 4, 2, 1)
 """How many rows one statement takes; few sizes, so that each is prepared once."""
 DIED: Final = 0
 """When an instance is due whose holder has died; nothing else makes one due as early."""
@@ -133,6 +134,14 @@ def get(db: sqlite3.Connection, key: int) -> Instance:
     return instance(db.execute(sql.GET, (key,)).fetchone())
 
 
+def past(db: sqlite3.Connection, key: int, after: int) -> Past:
+    """Read what an instance is played from, beyond the record ``after``."""
+    found = db.execute(sql.BODIES, (key, after, key)).fetchall()
+    inbox = db.execute(sql.EVENTS, (key,))
+    events = [Received(number, type_, payload, at, at) for number, type_, payload, at in inbox]
+    return Past(seq=found[-1][0] if found else after, records=[row[1] for row in found], events=events)
+
+
 def last_seq(db: sqlite3.Connection, key: int) -> int:
     """Give the number of an instance's last record."""
     seq: int = db.execute(sql.LAST_SEQ, (key,)).fetchone()[0]
@@ -144,12 +153,28 @@ def write(db: sqlite3.Connection, statement: str, given: Sequence[tuple[object, 
 
     That costs the database less, and each run costs Python its lock.
     """
+    for start, size in _portions(len(given)):
+        rows = itertools.chain.from_iterable(given[start : start + size])
+        db.execute(sql.several(statement, size), tuple(rows))
+
+
+def append(db: sqlite3.Connection, counters: Counters, new: Sequence[Row]) -> None:
+    """Append rows to journals, as `write` does, and count their positions."""
+    after = counters.position
+    counters.position += len(new)
+    for start, size in _portions(len(new)):
+        rows = itertools.chain.from_iterable(new[start : start + size])
+        db.execute(sql.appending(size), (after + start, *rows))
+
+
+def _portions(left: int) -> Iterator[tuple[int, int]]:
+    """Divide so many rows among statements: where each begins, and how many it takes."""
     start = 0
     for size in SIZES:
-        while len(given) - start >= size:
-            rows = itertools.chain.from_iterable(given[start : start + size])
-            db.execute(sql.several(statement, size), tuple(rows))
+        while left >= size:
+            yield start, size
             start += size
+            left -= size
 
 
 def record(db: sqlite3.Connection, counters: Counters, key: int, moved: Moved, *, after: int) -> None:

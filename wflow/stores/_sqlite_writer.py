@@ -44,17 +44,20 @@ class Writer:
         position: Callable[[], int],
         after_commit: Callable[[int], None],
         after_rollback: Callable[[], None],
+        afterwards: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the thread. ``after_commit`` is called on the loop that runs now, after each transaction.
 
         It gets the ``position`` as it was when that transaction ended: by the time it is called, the thread
         may be in the middle of the next one, of which nobody can read yet. ``after_rollback`` is called on
-        the thread, when a transaction has failed and before anything else is run.
+        the thread, when a transaction has failed and before anything else is run; ``afterwards`` as well,
+        once those who waited for a transaction are told: what takes time has time then.
         """
         self._connection = connection
         self._position = position
         self._after_commit = after_commit
         self._after_rollback = after_rollback
+        self._afterwards = afterwards
         self._loop = asyncio.get_running_loop()
         self._waiting: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._jobs = 0
@@ -100,6 +103,7 @@ class Writer:
                 if self._loop.is_closed():
                     return  # nobody is left to hear of it, or to ask for more
                 self._loop.call_soon_threadsafe(self._answer, jobs, self._position())
+                self._afterwards()
             if last:
                 return
 

@@ -22,6 +22,13 @@ def several(statement: str, count: int) -> str:
     return before + ", ".join([row] * count) + after
 
 
+@functools.cache
+def appending(count: int) -> str:
+    """Make APPEND for so many rows, whose positions follow the one that it is given first."""
+    before, _, _ = APPEND.partition("(?")
+    return before + ", ".join(f"(?1 + {number}, ?, ?, ?, ?, ?)" for number in range(1, count + 1))
+
+
 CREATE: Final = """
     INSERT INTO instances (key, workflow, id, version, status, created_at, modified_at, trigger, params, seed,
         success_retention_ms, error_retention_ms, priority, concurrency_key)
@@ -68,6 +75,9 @@ HELD_KEYS: Final = """
     WHERE workflow = ? AND concurrency_key IS NOT NULL AND owner IS NOT NULL
 """
 SET_ASIDE: Final = "UPDATE instances SET aside = 1 WHERE key IN (SELECT value FROM json_each(?))"
+SET_READY: Final = """
+    UPDATE instances SET aside = 0 WHERE key IN (SELECT value FROM json_each(?)) AND aside = 1
+"""
 NEXT_IN_LINE: Final = """
     UPDATE instances SET aside = 0 WHERE key = coalesce(
         (SELECT key FROM instances
@@ -252,7 +262,7 @@ DELETE_SOME_RECORDS: Final = """
 DELETE_SOME_PIECES: Final = """
     DELETE FROM cells WHERE rowid IN (SELECT rowid FROM cells WHERE space = ? LIMIT ?)
 """
-LEAVE_REMAINS: Final = "INSERT INTO remains (instance) VALUES (?)"
+LEAVE_REMAINS: Final = "INSERT INTO remains (instance) VALUES (?) ON CONFLICT (instance) DO NOTHING"
 REMAINS: Final = "SELECT instance FROM remains LIMIT 1"
 FORGET_REMAINS: Final = "DELETE FROM remains WHERE instance = ?"
 FORGET_EMPTY_TALLIES: Final = "DELETE FROM tallies WHERE count = 0"
@@ -304,3 +314,51 @@ EXPIRE_CELLS: Final = """
     DELETE FROM cells
     WHERE rowid IN (SELECT rowid FROM cells WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)
 """
+
+SEND: Final = """
+    INSERT INTO messages (queue, due_at, sent_at, expires_at, id, content_type, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+BACKLOG: Final = """
+    SELECT count, bytes,
+        (SELECT sent_at FROM messages WHERE messages.queue = backlogs.queue ORDER BY expires_at LIMIT 1)
+    FROM backlogs WHERE queue = ?
+"""
+NEXT_MESSAGES: Final = """
+    SELECT number, attempts FROM messages
+    WHERE queue = :queue AND due_at <= :now AND expires_at > :now ORDER BY due_at, number LIMIT :limit
+"""
+LEASE: Final = """
+    UPDATE messages SET attempts = attempts + 1, due_at = ?
+    WHERE number IN (SELECT value FROM json_each(?))
+    RETURNING number, id, content_type, sent_at, attempts, body
+"""
+LET_GO: Final = """
+    UPDATE messages SET due_at = 0 WHERE queue IN (SELECT queue FROM backlogs) AND due_at >= ?
+"""
+DELETE_MESSAGE: Final = "DELETE FROM messages WHERE number = ? AND queue = ?"
+DISCARD: Final = "DELETE FROM messages WHERE number = ? AND queue = ? AND attempts = ?"
+DELIVER_AGAIN: Final = "UPDATE messages SET due_at = ? WHERE number = ? AND queue = ? AND attempts = ?"
+BURY: Final = """
+    UPDATE messages SET queue = :dead, due_at = :now, attempts = 0, expires_at = :expires_at
+    WHERE number = :number AND queue = :queue AND attempts = :attempts
+"""
+MESSAGES_DUE: Final = """
+    SELECT due_at FROM messages WHERE queue = ? AND due_at < ? ORDER BY due_at, number LIMIT ?
+"""
+PEEK: Final = """
+    SELECT number, id, content_type, sent_at, attempts, body FROM messages
+    WHERE queue = ? AND due_at < ? ORDER BY due_at, number LIMIT ?
+"""
+LAST_MESSAGE: Final = "SELECT coalesce(max(number), 0) FROM messages"
+PURGE: Final = """
+    DELETE FROM messages
+    WHERE number IN (SELECT number FROM messages WHERE queue = ? AND number <= ? LIMIT ?)
+"""
+EXPIRE_MESSAGES: Final = """
+    DELETE FROM messages WHERE number IN (
+        SELECT number FROM messages
+        WHERE queue IN (SELECT queue FROM backlogs WHERE count > 0) AND expires_at <= ? LIMIT ?
+    )
+"""
+FORGET_EMPTY_BACKLOGS: Final = "DELETE FROM backlogs WHERE count = 0"
