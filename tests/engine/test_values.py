@@ -260,7 +260,7 @@ def test_not_a_number_and_the_infinities_come_back():
         ),
         (Customer(givenName="x", lock={None: 1}), "value['lock']", "not None"),
         ([Grumpy()], "value[0]", "Grumpy cannot be read: PydanticSerializationError: Error calling function"),
-        ([PurePosixPath("/a")], "value[0]", "a pathlib.PurePosixPath cannot be kept"),
+        ([PurePosixPath("/a")], "value[0]", "PurePosixPath cannot be kept"),
         ({"a": {Colour.RED: 1, "red": 2}}, "value['a']", "two of its keys would come back as one"),
         ({Colour.MIX: 1}, "value", "not ('red', 3)"),
         ({Checked(SITE)}, "value{...}", "a Checked would come back as what no set can hold"),

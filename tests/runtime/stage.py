@@ -25,6 +25,7 @@ from wflow.runtime.home import State
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import Output
 from wflow.runtime.streamed import Pieces
+from wflow.runtime.together import Together
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Stage:
         self._loop = asyncio.get_running_loop()
         self.threads = ThreadPoolExecutor(8)
         self.pieces = Pieces(self.call)
+        self.together = Together()
         self.output = Output(self._loop, self.printed.append)
         self._epoch = 0
         self._events = 0

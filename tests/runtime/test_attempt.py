@@ -19,34 +19,43 @@ from wflow.engine.steps.do import Do
 from wflow.errors import InstanceExists, TooLarge, TooMany
 from wflow.runtime import attempt
 from wflow.runtime.attempt import Attempt, Body, Place, here, is_async
+from wflow.runtime.together import Together
 
 PLACE = Place(7, "step-1")
 COLOR = contextvars.ContextVar("color", default="none")
+
+
+class Heard:
+    """Who hears how an attempt ends."""
+
+    def __init__(self, threads):
+        self.threads = threads
+        self.outcomes: list[Outcome] = []
+        self.lasting: list[str] = []
+
+    def lasts(self, key):
+        self.lasting.append(key)
+
+    def ended(self, key, outcome, delay_ms):
+        self.outcomes.append(outcome)
 
 
 def outcome_of(function, *arguments, timeout_ms=5_000, script=None, **more):
     """Run an attempt to its end; None when nobody heard of one."""
 
     async def perform():
-        heard: list[Outcome] = []
         with ThreadPoolExecutor(2) as threads:
-            running = Attempt(
-                Body(function, arguments, **more),
-                PLACE,
-                threads,
-                timeout_ms=timeout_ms,
-                step=Do("step"),
-                last=True,
-                done=lambda _key, outcome, _delay: heard.append(outcome),
-            )
+            heard = Heard(threads)
+            running = Attempt(heard, Body(function, arguments, **more), PLACE, timeout_ms, Do("step"), True)
+            Together().add(running)
             if script is not None:
                 await script(running)
             for _ in range(2_000):
-                if running._task.done():
-                    break
                 await asyncio.sleep(0.001)
-        assert len(heard) <= 1
-        return heard[0] if heard else None
+                if running.task is None or running.task.done():
+                    break
+        assert len(heard.outcomes) <= 1
+        return heard.outcomes[0] if heard.outcomes else None
 
     return asyncio.run(perform())
 
@@ -160,7 +169,7 @@ def test_a_body_that_will_not_be_cancelled_does_not_hold_its_step_for_ever(monke
                 await asyncio.sleep(0.2)
 
     async def script(running):
-        while not running._over:  # noqa: ASYNC110 - it tells nobody
+        while not running.over:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
         free.append(1)
 
@@ -180,10 +189,10 @@ def test_an_error_raised_on_the_way_out_of_a_timeout_is_the_timeout():
 
 def test_a_long_timeout_is_minded_from_the_time_it_is_watched():
     async def script(running):
-        timers = [running._timer]
+        timers = [running.timer]
         for _ in range(2):
             running.watch()
-            timers.append(running._timer)
+            timers.append(running.timer)
         unarmed, armed, again = timers
         assert unarmed is None
         assert armed is again is not None

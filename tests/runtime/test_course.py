@@ -35,9 +35,9 @@ def test_it_stops_when_the_code_has_ended_and_gives_what_that_gave():
         code: Any = Silent()
         course = Course(code, code, print)
         course.begin(returns(7))
-        stopped = [course.stopped]
+        stopped = [course.task.done()]
         await asyncio.wait([course.task])
-        assert [*stopped, course.stopped] == [False, True]
+        assert [*stopped, course.task.done()] == [False, True]
         return course.over()
 
     async def returns(value):

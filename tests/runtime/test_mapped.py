@@ -33,10 +33,14 @@ def double(n: int) -> int:
 
 
 class Crowd:
-    """Counts how many of it run at once; those of the last ``late`` numbers never end."""
+    """Counts how many of it run at once; those of the last ``late`` numbers never end.
 
-    def __init__(self, late=()):
+    None ends before ``full`` have begun.
+    """
+
+    def __init__(self, late=(), full=0):
         self.late = set(late)
+        self.full = full
         self.running = self.most = 0
         self.started = []
         self.cancelled = []
@@ -48,6 +52,8 @@ class Crowd:
         try:
             if n in self.late:
                 await asyncio.Event().wait()
+            while self.most < self.full:  # noqa: ASYNC110
+                await asyncio.sleep(0)
             await asyncio.sleep(0.001)
         except asyncio.CancelledError:
             self.cancelled.append(n)
@@ -140,7 +146,7 @@ def test_no_more_than_so_many_run_at_once():
 
 
 def test_a_hundred_run_at_once_unless_it_is_told():
-    crowd = Crowd()
+    crowd = Crowd(full=CONCURRENCY)
 
     async def run(event, ctx):
         return len(await ctx.map(crowd.join, range(CONCURRENCY + 20)))

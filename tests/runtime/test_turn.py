@@ -1213,7 +1213,7 @@ def test_a_step_takes_few_calls():
     async def nothing():
         return None
 
-    assert calls_of(60) - calls_of(10) <= 50 * 70
+    assert calls_of(60) - calls_of(10) <= 50 * 60
 
 
 @pytest.mark.resident("so many are played once")

@@ -16,7 +16,7 @@ from wflow.engine import facts
 from wflow.engine.decisions import Settle
 from wflow.engine.events import Events
 from wflow.engine.machine import Machine
-from wflow.engine.outcome import NOT_YET, Ok
+from wflow.engine.outcome import NOT_YET, Err, Ok
 from wflow.engine.retry import Retry
 from wflow.engine.steps import poll
 from wflow.engine.steps.do import Do
@@ -30,6 +30,7 @@ from wflow.runtime.loop import WorkflowLoop
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.parked import Alarm
 from wflow.runtime.running import Running
+from wflow.runtime.together import Together
 from wflow.runtime.turn import Turn
 from wflow.runtime.undoing import Undoings
 
@@ -86,14 +87,14 @@ def a_settled_step_is_called_again(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_function_is_called_twice(patch: pytest.MonkeyPatch) -> None:
-    real = Running._call
+    real = Together.add
 
-    def call(self: Any, *what: Any) -> None:
-        real(self, *what)
-        if len(self.attempts) > 2:
-            real(self, *what)
+    def add(self: Any, attempt: Any) -> None:
+        real(self, attempt)
+        if len(attempt.owner.attempts) > 2:
+            real(self, replace(attempt))
 
-    patch.setattr(Running, "_call", call)
+    patch.setattr(Together, "add", add)
 
 
 def an_event_is_lost(patch: pytest.MonkeyPatch) -> None:
@@ -122,16 +123,16 @@ def the_last_event_comes_first(patch: pytest.MonkeyPatch) -> None:
 
 
 def who_timed_out_swallows_an_event(patch: pytest.MonkeyPatch) -> None:
+    real = Machine._settle
+
     def settle(self: Any, past: Any, outcome: Any, now: int) -> None:
-        step = past.step
-        if step.awaits is not None:
-            self._waits.remove(step.awaits, past.key)
-        if past.event is not None:
-            self._events.take(past.event.event)
-        settled = past.settling(outcome, now, {} if past.told else step.describe())
-        past.outcome = outcome
-        self._append(settled)
-        self.unheard.add(settled, self.seq)
+        event = past.event
+        real(self, past, outcome, now)
+        if event is not None and isinstance(outcome, Err):
+            self._events.take(event.event)
+            past.event = event
+            told = self.made[-1] = replace(self.made[-1], event=event.event)
+            self.unheard.facts[-1] = self.unheard.facts[-1][0], told
 
     patch.setattr(Machine, "_settle", settle)
 
@@ -242,11 +243,9 @@ def a_cut_off_counts_as_nothing(patch: pytest.MonkeyPatch) -> None:
 def once_begins_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
     real = Running.begin
 
-    def begin(self: Any, key: str, *more: Any) -> bool:
-        begun = real(self, key, *more)
-        if not begun:
-            self.durable(10**9)
-        return True
+    def begin(self: Any, key: str, *more: Any) -> None:
+        real(self, key, *more)
+        self.durable(10**9)
 
     patch.setattr(Running, "begin", begin)
 
@@ -255,8 +254,9 @@ def a_replay_takes_another_order(patch: pytest.MonkeyPatch) -> None:
     real = Unheard.next
 
     def following(self: Any, durable: int) -> Any:
+        at = self._at
         if self.recorded > 1:
-            self._facts[0], self._facts[1] = self._facts[1], self._facts[0]
+            self.facts[at], self.facts[at + 1] = self.facts[at + 1], self.facts[at]
         return real(self, durable)
 
     patch.setattr(Unheard, "next", following)

@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from wflow.engine import names
+from wflow.engine.facts import Received
 from wflow.engine.requests import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wflow.engine.facts import Received
 
-
-class Events:
+class Events(msgspec.Struct, eq=False):
     """What has come in and what became of it."""
 
-    __slots__ = ("_aside", "_gone", "_known", "_takers", "_waiting")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._known: dict[int, Received] = {}
-        self._waiting: dict[str, deque[Received]] = {}
-        self._takers: dict[int, int] = {}
-        self._gone: dict[int, None] = {}  # an empty set is thrice as large, and most stay empty
-        self._aside: dict[str, dict[int, Received]] = {}
+    _known: dict[int, Received] = {}
+    _waiting: dict[str, deque[Received]] = {}
+    _takers: dict[int, int] = {}
+    _gone: dict[int, None] = {}  # an empty set is thrice as large, and most stay empty
+    _aside: dict[str, dict[int, Received]] = {}
 
     def admit(self, event: Received, *, awaited: bool) -> bool:
         """Let an event in, unless it is known or there are too many that nobody awaits.

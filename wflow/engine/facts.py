@@ -123,16 +123,16 @@ RECEIVED: Final = 5
 MOVED: Final = 6
 LOGGED: Final = 7
 
-_encoder = msgspec.msgpack.Encoder()
+encoder: Final = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Fact)
 
 
 def encode(fact: Fact) -> bytes:
     """Turn a fact into bytes; text that is no Unicode is made readable, since a fact must never be lost."""
     try:
-        return _encoder.encode(fact)
+        return encoder.encode(fact)
     except UnicodeEncodeError:
-        return _encoder.encode(readable(fact))
+        return encoder.encode(readable(fact))
 
 
 def readable(thing: object) -> object:
@@ -143,9 +143,8 @@ def readable(thing: object) -> object:
     return _scrubbed(msgspec.to_builtins(thing, builtin_types=(bytes,)))
 
 
-def decode(raw: bytes) -> Fact:
-    """Read one fact; raises msgspec.DecodeError when it is none."""
-    return _decoder.decode(raw)
+decode: Final = _decoder.decode
+"""Reads one fact; raises msgspec.DecodeError when it is none."""
 
 
 def tag(fact: Fact) -> int:

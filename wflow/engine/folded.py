@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from wflow.engine.events import Events
 from wflow.engine.facts import PATCH, Fact, Failed, Logged, Moved, Opened, Received, Settled, Tried
 from wflow.engine.outcome import Ok
@@ -20,7 +22,7 @@ WORKFLOW: Final = "workflow"
 """The source of log lines that come again with every replay."""
 
 
-class Folded:
+class Folded(msgspec.Struct, eq=False):
     """See the module; whoever makes one takes over what it holds.
 
     ``unheard`` has the facts that the code is to hear of, ``undoable`` the orders of the steps that are to be
@@ -29,28 +31,30 @@ class Folded:
     new.
     """
 
-    def __init__(self, journal: Iterable[Fact]) -> None:
+    pasts: dict[str, Past] = {}
+    unheard: Unheard = msgspec.field(default_factory=Unheard)
+    events: Events = msgspec.field(default_factory=Events)
+    undoable: dict[str, int] = {}
+    standstill: Standstill = msgspec.field(default_factory=Standstill)
+    patches: dict[str, bool] = {}
+    through: int = 0
+    value_bytes: int = 0
+    logs: int = 0
+    restarts: int = 0
+    ended: bool = False
+    rolling_back: bool = False
+    _open: dict[str, Past] = {}
+
+    def fold(self, journal: Iterable[Fact]) -> None:
         """Fold ``journal``, in the order of its seqs."""
-        self.pasts: dict[str, Past] = {}
-        self.unheard = Unheard()
-        self.events = Events()
-        self.undoable: dict[str, int] = {}
-        self.standstill = Standstill()
-        self.patches: dict[str, bool] = {}
-        self.through = 0
-        self.value_bytes = 0
-        self.logs = 0
-        self.restarts = 0
-        self.ended = False
-        self.rolling_back = False
-        self._open: dict[str, Past] = {}
         for fact in journal:
-            self._fold(fact)
+            if type(fact) is Settled:  # as most are
+                self._fold_settled(fact)
+            else:
+                self._fold(fact)
 
     def _fold(self, fact: Fact) -> None:
         match fact:
-            case Settled():
-                self._fold_settled(fact)
             case Opened(key=key):
                 past = self.pasts[key] = Past(key=key, kind=fact.kind, opened_at=fact.at, digest=fact.digest)
                 past.detail, past.told, past.generation = fact.detail, 1, self.restarts
@@ -81,15 +85,17 @@ class Folded:
         if fact.kind == PATCH:
             self.patches[fact.key] = True
             return
-        past = self._open.pop(fact.key, None)
+        key, outcome = fact.key, fact.outcome
+        past = self._open.pop(key, None) if self._open else None
         if past is None:
-            past = Past(key=fact.key, kind=fact.kind, opened_at=fact.opened_at, digest=fact.digest)
-            past.site, past.order = fact.site, fact.order
-            self.pasts[fact.key] = past
-        past.outcome, past.attempt = fact.outcome, fact.attempt
-        self._note_undoable(fact)
-        if isinstance(fact.outcome, Ok):
-            self.value_bytes += fact.outcome.size
+            past = self.pasts[key] = Past(
+                key, fact.kind, fact.opened_at, fact.digest, 0, fact.order, fact.site
+            )
+        past.outcome, past.attempt = outcome, fact.attempt
+        if fact.detail:
+            self._note_undoable(fact)
+        if isinstance(outcome, Ok):
+            self.value_bytes += len(outcome.value) + outcome.beside
         if fact.event is not None:
             past.event = self.events.take(fact.event)
         self.unheard.record(fact)
@@ -118,5 +124,5 @@ class Folded:
                 past.late = True
 
     def _note_undoable(self, fact: Opened | Settled) -> None:
-        if fact.detail and fact.detail.get("rollback"):
+        if fact.detail.get("rollback"):
             self.undoable[fact.key] = fact.order

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Hearing:
     """See the module; ``folded`` is what the journal says."""
 
-    __slots__ = ("_aside", "_events", "_let_off", "_pasts", "_recorded", "_through", "_unheard", "wanted")
+    __slots__ = ("_aside", "_events", "_let_off", "_pasts", "_through", "_unheard", "recorded", "wanted")
 
     def __init__(self, folded: Folded) -> None:
         """Begin before the journal's first outcome."""
@@ -32,7 +32,8 @@ class Hearing:
         self._events = folded.events
         self._pasts = folded.pasts
         self._through = folded.through
-        self._recorded = list(self._pasts)
+        self.recorded = list(self._pasts)
+        """The steps of the journal that the code may not have asked for yet."""
         self._let_off = False
         self._aside: dict[str, Settled] = {}
         self.wanted: deque[Settled] | None = None
@@ -77,19 +78,18 @@ class Hearing:
             if not self._may_wait(past):
                 raise self._parted(past, open_=False)
             self._aside[fact.key] = fact
-        if self._recorded and not unheard.recorded:
+        if self.recorded and not unheard.recorded:
             self._expect_all_asked()
         return None
 
     def _seen(self, settled: Settled) -> Seen:
-        key = settled.key
-        del self._pasts[key]
+        del self._pasts[settled.key]
         event = None if settled.event is None else self._events.seen(settled.event)
-        return Seen(key, settled.outcome, settled.at, event)
+        return Seen(settled.key, settled.outcome, settled.at, event)
 
     def _left(self) -> list[Past]:
         """List the steps of the journal that the code has not asked for."""
-        found = map(self._pasts.get, self._recorded)
+        found = map(self._pasts.get, self.recorded)
         return [past for past in found if past is not None and not past.asked]
 
     def _may_wait(self, past: Past) -> bool:
@@ -107,10 +107,10 @@ class Hearing:
         for past in left:
             if not self._may_wait(past):
                 raise self._parted(past, open_=past.key not in self._aside)
-        self._recorded = [past.key for past in left if not past.accepted]
+        self.recorded = [past.key for past in left if not past.accepted]
 
     def _parted(self, past: Past, *, open_: bool) -> NonDeterminismError:
-        recorded = {*self._recorded}
+        recorded = {*self.recorded}
         asked = [one for one in self._pasts.values() if one.asked]
         new = [one for one in asked if one.key not in recorded and not one.late]
         return causes.unasked(past, new, [one for one in asked if one.key in recorded], open_=open_)

@@ -65,7 +65,8 @@ class Machine:
 
         ``died`` says that the process that played it last did not end in good order.
         """
-        folded = Folded(journal)
+        folded = Folded()
+        folded.fold(journal)
         self.ended = folded.ended
         self.rolling_back = folded.rolling_back
         self.undoable = folded.undoable
@@ -133,7 +134,8 @@ class Machine:
                 key, step.kind, now, digest, self._restarts, visits.order, site, step
             )
         else:
-            past.compare(step.kind, digest, site)
+            if past.kind != step.kind or past.digest != digest:
+                past.compare(step.kind, digest, site)
             if past.told:
                 step = step.recorded(past.detail)
             if past.late:
@@ -350,7 +352,9 @@ class Machine:
         """
         if self.unsure and self._patched_at <= durable:
             self.unsure = False
-        return self._hearing.next(durable)
+        hearing = self._hearing
+        anything = self.unheard.facts or hearing.recorded or hearing.wanted
+        return hearing.next(durable) if anything else None
 
     def _append(self, fact: Fact) -> int:
         """Append a fact, and tell its number."""
@@ -385,9 +389,8 @@ class Machine:
             past.event = None
         if past.event is not None:
             self._events.take(past.event.event)
-        settled = past.settling(outcome, now, {} if past.told else step.describe())
-        past.outcome = outcome
-        self.unheard.add(settled, self._append(settled))
+        settled = past.settling(outcome, now)
+        self.unheard.facts.append((self._append(settled), settled))
 
     def _tell_opened(self, past: Past) -> None:
         if not past.told:

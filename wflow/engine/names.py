@@ -32,6 +32,8 @@ WAIT_MS_MIN: Final = 1 * SECOND_MS
 """The shortest wait for an event or a child, and between two checks of a poll."""
 BATCH: Final = 100
 """Instances in one `create_batch`."""
+HANDLE_S: Final = 15 * 60.0
+"""How long a handler, `queue` or `scheduled`, may take with one event."""
 RETENTION_MS: Final = 7 * DAY_MS
 """How long an instance that is over is kept, unless it or its workflow says otherwise."""
 RETENTION_MS_MAX: Final = 365 * DAY_MS

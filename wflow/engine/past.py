@@ -42,6 +42,8 @@ class Past(msgspec.Struct, gc=False):
     retry_at: int | None = None
     failures: int = 0
     deaths: int = 0
+    checks: int = 0
+    """Of a poll: how many of its checks have said that it goes on."""
     delay_ms: int | None = None
     """What the step's delay function said after the last failure."""
     interrupted: bool = False
@@ -96,6 +98,7 @@ class Past(msgspec.Struct, gc=False):
             self.deaths += 1
         elif failure == NOT_YET:
             self.failures = self.deaths = 0
+            self.checks += 1
         else:
             self.failures += 1
 
@@ -108,9 +111,10 @@ class Past(msgspec.Struct, gc=False):
         """Tell that it opened."""
         return Opened(self.key, self.kind, self.opened_at, self.digest, detail, self.order, self.site)
 
-    def settling(self, outcome: Outcome, at: int, detail: dict[str, object]) -> Settled:
-        """Tell how it ended, and of its last attempt."""
-        event = None if self.event is None else self.event.event
+    def settling(self, outcome: Outcome, at: int) -> Settled:
+        """Note how it ended, and tell that and of its last attempt."""
+        self.outcome = outcome
+        step, told, event = self.step, self.told, self.event
         return Settled(
             self.key,
             self.kind,
@@ -120,8 +124,8 @@ class Past(msgspec.Struct, gc=False):
             self.opened_at,
             self.attempt,
             self.began_at,
-            event,
-            detail,
+            None if event is None else event.event,
+            {} if told or step is None else step.describe(),
             self.order,
-            "" if self.told else self.site,
+            "" if told else self.site,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from wflow.engine.status import ENDED, PAUSED
 
 if TYPE_CHECKING:
@@ -12,14 +14,10 @@ if TYPE_CHECKING:
 _STILL: Final = ENDED | {PAUSED}
 
 
-class Standstill:
+class Standstill(msgspec.Struct, eq=False):
     """Told of each change of status, it says how long the standstill was that this one ends."""
 
-    __slots__ = ("_since",)
-
-    def __init__(self) -> None:
-        """Begin with an instance that goes on."""
-        self._since: int | None = None
+    _since: int | None = None
 
     def moved(self, fact: Moved) -> int:
         """Give the milliseconds that the instance stood still until now; 0 if it did not, or still does."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from wflow.engine.facts import Moved, Received, Settled
 
 if TYPE_CHECKING:
@@ -16,23 +18,19 @@ _HEARD: Final = 64
 _NOTHING: Final = 0, Moved("", 0)
 
 
-class Unheard:
+class Unheard(msgspec.Struct, eq=False):
     """See the module. What is in it at first is of the journal: hearing that is replaying.
 
     ``recorded`` counts what is left of that, ``asked`` the requests.
     """
 
-    __slots__ = ("_at", "_closed", "_types", "asked", "facts", "recorded")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.recorded = 0
-        self.asked = 0
-        self.facts: list[tuple[int, Unseen]] = []
-        self._at = 0
-        """Where in the list the first is; a deque would take ten times as much of an instance's memory."""
-        self._closed: dict[str, None] = {}
-        self._types: dict[str, None] = {}
+    recorded: int = 0
+    asked: int = 0
+    facts: list[tuple[int, Unseen]] = []
+    _at: int = 0
+    """Where in the list the first is; a deque would take ten times as much of an instance's memory."""
+    _closed: dict[str, None] = {}
+    _types: dict[str, None] = {}
 
     def __iter__(self) -> Iterator[Unseen]:
         return (fact for _, fact in self.facts[self._at :])
@@ -42,7 +40,7 @@ class Unheard:
         if isinstance(fact, Received):
             self.ask(fact, 0)
         else:
-            self.add(fact, 0)
+            self.facts.append((0, fact))
         self.recorded = len(self.facts) - self._at
 
     def add(self, fact: Settled | Moved, seq: int) -> None:
@@ -72,7 +70,11 @@ class Unheard:
                 facts.clear()
                 self._at = 0
             else:
-                self._pass(at)
+                facts[at] = _NOTHING
+                self._at = at + 1
+                if at >= _HEARD and 2 * self._at > len(facts):  # their places are let go of many at a time
+                    del facts[: self._at]
+                    self._at = 0
             if self.recorded:
                 self.recorded -= 1
             if isinstance(fact, Received):
@@ -82,13 +84,3 @@ class Unheard:
                 continue
             return fact
         return None
-
-    def _pass(self, at: int) -> None:
-        """Go on behind ``at``; the places of those before are let go of many at a time."""
-        facts = self.facts
-        facts[at] = _NOTHING
-        at += 1
-        if at > _HEARD and 2 * at > len(facts):
-            del facts[:at]
-            at = 0
-        self._at = at

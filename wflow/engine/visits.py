@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from wflow.engine import names
 from wflow.errors import TooMany
 
@@ -14,17 +16,13 @@ _COUNTED: Final = frozenset({"do", "poll"})
 """The kinds that count for the limit of steps; sleeps, waits and rollbacks do not, as with Cloudflare."""
 
 
-class Visits:
-    """See the module. ``order`` counts all steps; it is what tells which of two was asked for first."""
+class Visits(msgspec.Struct, eq=False):
+    """See the module. There may be ``limit`` of them; ``order`` counts all, and tells which came first."""
 
-    __slots__ = ("_by_name", "_counted", "_limit", "order")
-
-    def __init__(self, limit: int) -> None:
-        """Begin with none; ``limit`` is how many there may be."""
-        self.order = 0
-        self._limit = limit
-        self._counted = 0
-        self._by_name: dict[str, int] = {}
+    limit: int
+    order: int = 0
+    _counted: int = 0
+    _by_name: dict[str, int] = {}
 
     def upcoming(self, name: str) -> str:
         """Give the key that the next step of a name will have."""
@@ -37,9 +35,9 @@ class Visits:
         """
         name, kind = step.name, step.kind
         if kind in _COUNTED:
-            if self._counted >= self._limit:
+            if self._counted >= self.limit:
                 raise TooMany(
-                    f"The limit of {self._limit} steps has been reached. "
+                    f"The limit of {self.limit} steps has been reached. "
                     "This limit can be changed in your worker configuration.",
                     hint=f"set `limits.steps` of the workflow (up to {names.STEPS_MAX}), or split the work",
                 )

@@ -5,27 +5,25 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from wflow.engine.decisions import Settle
+from wflow.engine.events import Events
 from wflow.engine.outcome import Ok
+from wflow.engine.past import Past
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wflow.engine.events import Events
     from wflow.engine.facts import Received
-    from wflow.engine.past import Past
 
 
-class Waits:
+class Waits(msgspec.Struct, eq=False):
     """See the module; ``pasts`` are the machine's, ``events`` what has come in."""
 
-    __slots__ = ("_events", "_keys", "_pasts")
-
-    def __init__(self, events: Events, pasts: dict[str, Past]) -> None:
-        """Begin with none."""
-        self._events = events
-        self._pasts = pasts
-        self._keys: dict[str, dict[str, None]] = {}
+    events: Events
+    pasts: dict[str, Past]
+    _keys: dict[str, dict[str, None]] = {}
 
     def add(self, type_: str, key: str) -> None:
         """Note that a step waits, after those that do already."""
@@ -44,12 +42,12 @@ class Waits:
 
     def event_for(self, key: str, type_: str, now: int) -> Received | None:
         """Find the first event of a type that no step opened earlier will take, whoever is asked first."""
-        left = iter(self._events.waiting(type_))
+        left = iter(self.events.waiting(type_))
         event = next(left, None)
         for earlier in takewhile(lambda other: other != key, self._keys[type_]):
             if event is None:
                 break
-            past = self._pasts[earlier]
+            past = self.pasts[earlier]
             past.event = event
             assert past.step is not None
             decision = past.step.decide(past, now)

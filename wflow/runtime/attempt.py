@@ -6,15 +6,18 @@ import asyncio
 import contextvars
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from wflow.engine import names
 from wflow.engine.outcome import FULL, Err, Failure, Ok, Outcome
+from wflow.engine.steps.do import Do
+from wflow.engine.steps.poll import Poll
 from wflow.engine.steps.rollback import PREFIX, Rollback
 from wflow.errors import NonRetryableError, WorkflowTimeoutError
 from wflow.runtime.delays import Delay
@@ -23,12 +26,11 @@ from wflow.runtime.returned import kept
 from wflow.runtime.seed import step_key
 from wflow.runtime.step_context import context_of, settings_of
 from wflow.runtime.streamed import Full, Pieces, Writing, is_stream, keep
+from wflow.runtime.together import resumed
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from wflow.engine.steps.do import Do
-    from wflow.engine.steps.poll import Poll
     from wflow.runtime.step_context import StepContext
 
 THREADS: Final = 64
@@ -43,8 +45,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     """Where code runs: which instance, which step, which attempt of it; what it prints is told with it.
 
     ``seed`` is the instance's, ``generation`` how often that was restarted before the step opened.
-    ``requests`` numbers what the attempt sends. ``pieces`` is where its streams go, ``room`` how many bytes
-    the instance may still keep.
+    ``requests`` numbers what the attempt sends, from 0 on. ``pieces`` is where its streams go, ``room`` how
+    many bytes the instance may still keep. ``checks`` is how many checks of a poll went before.
     """
 
     instance: int
@@ -54,7 +56,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     generation: int = 0
     pieces: Pieces | None = None
     room: int = names.STATE_BYTES
-    requests: Iterator[int] = msgspec.field(default_factory=partial(count, 1))
+    checks: int = 0
+    requests: Iterator[int] = msgspec.field(default_factory=count)
 
 
 here: contextvars.ContextVar[Place | None] = contextvars.ContextVar("wflow_place", default=None)
@@ -79,115 +82,144 @@ class Body(msgspec.Struct, frozen=True):
     is_async: bool | None = None
 
 
-class Attempt:
-    """One call under way; ``done`` hears its outcome once, from the loop, unless it is given up.
+class Owner(Protocol):
+    """Whose attempts they are."""
+
+    @property
+    def threads(self) -> Executor:
+        """Where plain functions run."""
+        ...
+
+    def lasts(self, key: str) -> None:
+        """Hear that an attempt of a step has not ended at once."""
+        ...
+
+    def ended(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
+        """Hear how it ended, once, from the loop; ``delay_ms`` is what the delay function says, if any."""
+        ...
+
+
+class Attempt(msgspec.Struct, eq=False):
+    """One call of a ``body``; ``owner`` hears its outcome, unless it is given up.
 
     An attempt that takes longer than its timeout ends with a WorkflowTimeoutError: an async body is
-    cancelled; a thread cannot be, and runs on unheard.
+    cancelled; a thread cannot be, and runs on unheard. ``step`` is what it is an attempt of. The delay
+    function is not asked about the ``last`` attempt that there may be.
     """
 
-    __slots__ = (
-        "_abandoned",
-        "_body",
-        "_done",
-        "_expired",
-        "_last",
-        "_over",
-        "_place",
-        "_step",
-        "_task",
-        "_threads",
-        "_timeout_ms",
-        "_timer",
-    )
+    owner: Owner
+    body: Body
+    place: Place
+    timeout_ms: int
+    step: Do | Poll | Rollback
+    last: bool
+    over: bool = False
+    task: asyncio.Task[None] | None = None
+    """Its own, if it does not end at once."""
+    timer: asyncio.TimerHandle | None = None
+    expired: bool = False
+    abandoned: bool = False
 
-    def __init__(
-        self,
-        body: Body,
-        place: Place,
-        threads: Executor,
-        *,
-        timeout_ms: int,
-        step: Do | Poll | Rollback,
-        last: bool,
-        done: Callable[[str, Outcome, int | None], None],
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        """Begin: the body runs with the loop's next pass.
+    def begin(self) -> Coroutine[Any, Any, None] | None:
+        """Call the body, in a context of its own; give what is left to do, None when it is over."""
+        if self.over:
+            return None
+        here.set(self.place)
+        body = self.body
+        function = body.function
+        if body.takes_context or not (is_async(function) if body.is_async is None else body.is_async):
+            return self._run(self._called_body())
+        try:
+            called: Any = function(*body.arguments)
+            if type(called) is not CoroutineType:
+                return self._run(called)
+            waits_for = called.send(None)
+        except StopIteration as stop:
+            value = stop.value
+        except BaseException as error:  # noqa: BLE001 - it is the user's, and becomes a fact
+            return self._ends(self._failed(error))
+        else:
+            return self._run(resumed(called, waits_for))
+        if value is not None and is_stream(value):
+            return self._run(_given(value))
+        return self._ends(self._kept(value))
 
-        ``step`` is what it is an attempt of. ``done`` also gets what the delay function says, which is not
-        asked about the ``last`` attempt that there may be.
-        """
-        self._body = body
-        self._step = step
-        self._last = last
-        self._place = place
-        self._threads = threads
-        self._done = done
-        self._timeout_ms = timeout_ms
-        self._timer: asyncio.TimerHandle | None = None
-        self._expired = False
-        self._abandoned = False
-        self._over = False
-        # Asking for the running loop is a system call, to see whether the process was forked.
-        self._task = (asyncio.get_running_loop() if loop is None else loop).create_task(self._run())
-        if timeout_ms <= PROMPT_MS:
+    def lasts(self, task: asyncio.Task[None]) -> None:
+        """Go on in a task of its own."""
+        self.task = task
+        if self.over:
+            task.cancel()
+            return
+        if self.timeout_ms <= PROMPT_MS:
             self.watch()
+        self.owner.lasts(self.place.step)
 
     def watch(self) -> None:
-        """Arm the timeout; for most attempts, which end at once, nobody needs to."""
-        if self._timer is None and not self._over:
+        """Arm the timeout; for most attempts, which end soon, nobody needs to."""
+        if self.timer is None and not self.over:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._timeout_ms / 1000, self._expire)
+            self.timer = loop.call_later(self.timeout_ms / 1000, self._expire)
 
     def give_up(self) -> None:
         """End it unheard."""
-        self._over = True
+        self.over = True
         self._disarm()
-        self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     def _expire(self) -> None:
-        self._expired = True
-        self._task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(GOODBYE_S, self._abandon)
+        assert self.task is not None, "what lasts has a task"
+        self.expired = True
+        self.task.cancel()
+        self.timer = asyncio.get_running_loop().call_later(GOODBYE_S, self._abandon)
 
     def _abandon(self) -> None:
         """Go on without a body that will not be cancelled."""
-        self._abandoned = True
-        self._task = asyncio.get_running_loop().create_task(self._conclude(self._late()))
+        self.abandoned = True
+        self.task = asyncio.get_running_loop().create_task(self._conclude(self._late()))
 
     def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
-    async def _run(self) -> None:
-        here.set(self._place)
+    async def _run(self, called: Awaitable[object]) -> None:
+        """Await what the body is, and end."""
         outcome: Outcome
         try:
-            value = await self._called_body()
+            value = await called
             if is_stream(value):
-                value = await keep(value, Writing(self._place, self._body.returns), self._threads)
+                value = await keep(value, Writing(self.place, self.body.returns), self.owner.threads)
             outcome = self._kept(value)
-        except asyncio.CancelledError:
-            if self._over:
+        except asyncio.CancelledError as cancelled:
+            if self.over:
                 raise
-            outcome = Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
+            outcome = self._failed(cancelled)
         except BaseException as error:  # noqa: BLE001 - it is the user's, and becomes a fact
             outcome = self._failed(error)
-        if self._abandoned:
+        if self.abandoned:
             return
-        if isinstance(outcome, Ok):
-            self._finish(outcome)
-        else:
-            await self._conclude(self._late() if self._expired else outcome)
+        left = self._ends(self._late() if self.expired and isinstance(outcome, Err) else outcome)
+        if left is not None:
+            await left
+
+    def _ends(self, outcome: Outcome) -> Coroutine[Any, Any, None] | None:
+        """Tell how it ended; give what is left to do, when a function is to say when to try again."""
+        if self.body.delay is not None and isinstance(outcome, Err):
+            return self._conclude(outcome)
+        if not self.over:
+            self.over = True
+            if self.timer is not None:
+                self._disarm()
+            self.owner.ended(self.place.step, outcome, None)
+        return None
 
     async def _conclude(self, outcome: Err) -> None:
         """Tell a failure; and when to try again, if a function says that."""
         self._disarm()
-        delay, failure, delay_ms = self._body.delay, outcome.failure, None
-        final = self._last or not failure.retryable or failure is self._body.pending
-        if delay is not None and self._dynamic and not final and not self._over:
+        delay, failure, delay_ms = self.body.delay, outcome.failure, None
+        final = self.last or not failure.retryable or failure is self.body.pending
+        if delay is not None and self._dynamic and not final and not self.over:
             said = await delay.ask(self._context(), failure, self._called)
             if isinstance(said, int):
                 delay_ms = said
@@ -196,31 +228,31 @@ class Attempt:
         self._finish(outcome, delay_ms)
 
     def _finish(self, outcome: Outcome, delay_ms: int | None = None) -> None:
-        if not self._over:
-            self._over = True
-            if self._timer is not None:
+        if not self.over:
+            self.over = True
+            if self.timer is not None:
                 self._disarm()
-            self._done(self._place.step, outcome, delay_ms)
+            self.owner.ended(self.place.step, outcome, delay_ms)
 
     @property
     def _dynamic(self) -> bool:
         """Whether a function gives the delays; not if the settings that the step began with are others."""
-        if self._body.delay is None:
+        if self.body.delay is None:
             return False
-        return isinstance(self._step, Rollback) or self._step.dynamic
+        return isinstance(self.step, Rollback) or self.step.dynamic
 
     def _context(self) -> StepContext:
-        place, step = self._place, self._step
+        place, step = self.place, self.step
         key = place.step.removeprefix(PREFIX) if isinstance(step, Rollback) else place.step
         settings = settings_of(step.retry, dynamic=self._dynamic)
         return context_of(key, place.attempt, settings, step_key(place))
 
     def _late(self) -> Err:
-        return Err(failure_of(WorkflowTimeoutError(f"Execution timed out after {self._timeout_ms}ms")))
+        return Err(failure_of(WorkflowTimeoutError(f"Execution timed out after {self.timeout_ms}ms")))
 
     def _called_body(self) -> Awaitable[Any]:
         """Call the body, or have it called in a thread."""
-        body = self._body
+        body = self.body
         function = body.function
         if body.takes_context:
             function = functools.partial(function, ctx=self._context())
@@ -231,26 +263,28 @@ class Attempt:
 
     def _kept(self, value: object) -> Outcome:
         """Turn what the body gave into its outcome."""
-        body = self._body
+        body = self.body
         if body.pending is not None and (value is None or value is False):
             return Err(body.pending)
         if type(value) is Ok:  # a stream, which is kept already
             return value
-        return Ok() if body.discards else kept(value, self._place.step, body.returns)
+        return Ok() if body.discards else kept(value, self.place.step, body.returns)
 
     def _failed(self, error: BaseException) -> Err:
         """Turn what the body raised into its outcome; SystemExit and the like end a step, and no runtime."""
         if isinstance(error, Full):
             return Err(FULL)
+        if isinstance(error, asyncio.CancelledError):
+            return Err(failure_of(asyncio.CancelledError("the step's own task was cancelled")))
         if not isinstance(error, Exception):
             return Err(failure_of(_ending(error)))
         failure = failure_of(error)
-        if isinstance(error, self._body.final):
+        if isinstance(error, self.body.final):
             failure = msgspec.structs.replace(failure, retryable=False)
         return Err(failure)
 
     async def _plainly(self, function: Callable[..., Any], arguments: Sequence[object]) -> object:
-        with Writing(self._place, self._body.returns) as writing:
+        with Writing(self.place, self.body.returns) as writing:
             value = await self._called(partial(writing.called, function), *arguments)
             return await writing.end() if value is writing else value
 
@@ -260,8 +294,12 @@ class Attempt:
 
     async def _in_thread(self, function: Callable[..., Any], arguments: Sequence[object]) -> object:
         call = functools.partial(contextvars.copy_context().run, _called_plainly, function, arguments)
-        value = await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        value = await asyncio.get_running_loop().run_in_executor(self.owner.threads, call)
         return await value if inspect.isawaitable(value) else value  # a lambda that calls an async function
+
+
+async def _given(value: object) -> object:
+    return value
 
 
 def is_async(function: Callable[..., object]) -> bool:

@@ -69,14 +69,14 @@ class Code:
         self.machine = machine
         self.state: State = PLAYING
         started_at = max(spec.created_at, spec.started_at)
-        self.loop = WorkflowLoop(self, started_at / 1000)  # type: ignore[abstract]
+        self._outside = steps.running.home.together.loop  # to ask for it is a system call
+        self.loop = WorkflowLoop(self, started_at / 1000, self._outside)  # type: ignore[abstract]
         self.undoings = Undoings()
         self.diverged: NonDeterminismError | None = None
         self.told: Told | None = None
         """What the status is to show, if anything is new."""
         self._steps = steps
         self._commit = commit
-        self._outside = asyncio.get_running_loop()
         self._bells: dict[str, Callable[[], None]] = {}
 
     # -- what it asks for ----------------------------------------------------------------------------------
@@ -97,12 +97,14 @@ class Code:
         what it was called. Raises NonRetryableError at once when the code at hand is not this one.
         """
         # Code that was evicted and is being collected runs on no loop at all; it may not be told no for ever.
-        if not self.here() and (self.state is not OVER or self.loop.may_refuse()):
+        here = self.loop.thread == get_ident()  # as `here` says it; every step comes this way
+        if not here and (self.state is not OVER or self.loop.may_refuse()):
             raise NonRetryableError(
                 f"step {step.name!r} is asked for inside another step, or outside `run`; "
                 "steps do not nest: return the value, and do the next step in `run`"
             )
-        site = sites.here() if site is None else site
+        if site is None:
+            site = sites.here()
         return self._step(step, body, digest, undoing, site, formerly)
 
     def here(self) -> bool:
@@ -212,11 +214,12 @@ class Code:
 
     def hand(self, seen: Seen) -> None:
         """Let the code see an outcome."""
-        key, outcome, loop, at = seen.key, seen.outcome, self.loop, seen.at / 1000
-        loop.now = max(loop.now, at)
-        asked = self._steps.asked.pop(key, None)
+        outcome, loop, at = seen.outcome, self.loop, seen.at / 1000
+        if at > loop.now:  # noqa: PLR1730 - every step comes this way
+            loop.now = at
+        asked = self._steps.asked.pop(seen.key, None)
         if asked is None:
-            self._bells.pop(key)()
+            self._bells.pop(seen.key)()
             return
         future, body = asked
         if future.done():

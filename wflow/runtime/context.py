@@ -46,7 +46,7 @@ class Context:
         self._code = code
         self._output = output
         self._decorated: Decorated | None = None
-        self._chance = Chance(code.loop, code.seed)
+        self._drawn: Chance | None = None
 
     @overload
     def do(
@@ -362,6 +362,12 @@ class Context:
             self._code.log(level, text, shown)
         else:
             self._output.say(level, text, shown)
+
+    @property
+    def _chance(self) -> Chance:
+        if self._drawn is None:
+            self._drawn = Chance(self._code.loop, self._code.seed)
+        return self._drawn
 
     def _show(self, what: str, value: object) -> None:
         code = self._code

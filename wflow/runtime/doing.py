@@ -33,14 +33,13 @@ CALLS: Final = 4_000
 class Read(msgspec.Struct, frozen=True):
     """What one call says; ``place`` is the code that it stands in, which keeps that code's address its own.
 
-    ``site`` is None when it is not the caller's own code that asks, but what called that.
+    ``body`` is for calls without arguments. ``site`` is None when it is not the caller's own code that asks,
+    but what called that.
     """
 
     place: CodeType
     step: Do
-    takes_context: bool
-    is_async: bool
-    returns: object
+    body: Body
     site: str | None
 
 
@@ -58,24 +57,28 @@ def plainly(
         read = sites.remembered.get(key) if type(name) is str else None
     if read is None:
         name = checked(name, function)
-        read = Read(
-            frame.f_code,
-            PLAIN.step(name),
-            wants_context(function, len(arguments)),
-            is_async(function),
-            returned(name, function, None),
-            sites.of(frame),
+        body = Body(
+            inner,
+            takes_context=wants_context(function, len(arguments)),
+            returns=returned(name, function, None),
+            is_async=is_async(function),
         )
+        read = Read(frame.f_code, PLAIN.step(name), body, sites.of(frame))
         if key is not None:
             if len(sites.remembered) >= CALLS:
                 sites.remembered.clear()
             sites.remembered[key] = read
-    body = Body(
-        function, arguments, takes_context=read.takes_context, returns=read.returns, is_async=read.is_async
-    )
-    digest = values.digest_of(arguments) if arguments else b""
-    site = sites.here(2) if read.site is None else read.site
-    return code.step(read.step, body, digest, site=site)
+    body, digest = read.body, b""
+    if arguments or function is not inner:
+        body = Body(
+            function,
+            arguments,
+            takes_context=body.takes_context,
+            returns=body.returns,
+            is_async=body.is_async,
+        )
+        digest = values.digest_of(arguments) if arguments else b""
+    return code.step(read.step, body, digest, site=sites.here(2) if read.site is None else read.site)
 
 
 def begin(  # noqa: PLR0917 - the first is bound at once

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from wflow.runtime.outbox import Outbox
     from wflow.runtime.streamed import Pieces
+    from wflow.runtime.together import Together
     from wflow.runtime.turn import Turn
 
 
@@ -31,6 +32,7 @@ class Home(Protocol):
     """A runtime, as its turns see it."""
 
     outbox: Outbox
+    together: Together
     draining: bool
 
     @property
@@ -44,7 +46,7 @@ class Home(Protocol):
         ...
 
     def began(self, turn: Turn, key: str) -> None:
-        """Hear that an attempt or a wait begins, to `announce` it if it lasts."""
+        """Hear that a wait begins, or that an attempt does not end at once, to `announce` it if it lasts."""
         ...
 
     def rested(self, turn: Turn) -> None:

@@ -42,7 +42,7 @@ def idempotent(request: R) -> R:
             "wflow.idempotent is for the requests of a step, and here none is running",
             hint="make the request in a step (ctx.do); elsewhere set the header yourself",
         )
-    number = next(place.requests)
+    number = next(place.requests) + 1
     key = step_key(place)
     request.headers[HEADER] = key if number == 1 else f"{key}-{number}"
     return request

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from asyncio import events
+from asyncio.events import _get_running_loop, _set_running_loop  # the public one raises
 from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
@@ -133,31 +133,35 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
     It is made and run inside callbacks of one real loop.
     """
 
-    def __init__(self, turn: Owner, now: float) -> None:
-        """Make an empty loop."""
+    thread = 0
+    """The thread that runs it now; 0 for none."""
+    _room, _made, _refusals = _ENDED, 0, 0
+
+    def __init__(self, turn: Owner, now: float, outer: asyncio.AbstractEventLoop | None = None) -> None:
+        """Make an empty loop; ``outer`` is the real one, if that is at hand."""
         self.turn = turn
         self.now = now
+        self._outer = outer
         self._instance = turn.instance
         self._tasks: list[asyncio.Task[Any]] = []
-        self._room = _ENDED
-        self._made = 0
-        self._refusals = 0
         self._ready: list[Call] = []
-        self.thread = 0
-        """The thread that runs it now; 0 for none."""
-        self._hooks = sys.get_asyncgen_hooks()
+        self._first, self._last = sys.get_asyncgen_hooks()
 
     def run(self, more: Callable[[], bool] | None = None) -> None:
         """Run callbacks until none is ready, and ``more``, which may make some ready then, says that was all.
 
         Raises Spinning when the code never comes to rest, and what ``more`` raises.
         """
-        outer = events._get_running_loop()  # noqa: SLF001 - asyncio's hook for loop authors
-        events._set_running_loop(self)  # noqa: SLF001
+        # To ask for the running loop, or to say which it is, is a system call: was the process forked?
+        if self._outer is None:
+            self._outer = _get_running_loop()
+        _set_running_loop(self)
         # The real loop would close an async generator of workflow code, whenever it has the time.
         sys.set_asyncgen_hooks(None, self._close_generator)
         self.thread = get_ident()
         left = CALLBACKS
+        ready: list[Call] = []
+        call: Call | None = None
         try:
             while True:
                 ready = self._ready
@@ -168,8 +172,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                     continue
                 self._ready = []
                 for call in ready:
-                    # A task keeps what it raised; SystemExit must end no runtime; suppress() would be slower.
-                    try:
+                    try:  # a task keeps what it raised; SystemExit must end no runtime
                         if not call.is_cancelled:
                             call.context.run(call.callback, *call.arguments)
                     except BaseException:  # noqa: BLE001, S110
@@ -179,8 +182,10 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                     raise Spinning("workflow code runs on and on without awaiting a step")
         finally:
             self.thread = 0
-            sys.set_asyncgen_hooks(*self._hooks)
-            events._set_running_loop(outer)  # noqa: SLF001
+            sys.set_asyncgen_hooks(self._first, self._last)
+            _set_running_loop(self._outer)
+            # Since Python 3.12 the traceback of what a task was left with holds on to this frame.
+            ready, call = [], None
 
     def evict(self) -> None:
         """Leave the code by cancellation; what will not go after a few rounds is closed where it stands."""
@@ -190,6 +195,7 @@ class WorkflowLoop(asyncio.AbstractEventLoop):
                 return
             for task in living:
                 task.cancel()
+            del living, task  # see `run`
             try:
                 self.run()
             except Spinning:
@@ -321,7 +327,7 @@ def in_order(as_completed: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def ordered(fs: Iterable[Any], *, timeout: float | None = None) -> Any:
-        loop = events._get_running_loop()  # noqa: SLF001 - unlike the public one, it does not raise
+        loop = _get_running_loop()
         if isinstance(loop, WorkflowLoop) and not asyncio.isfuture(fs) and not asyncio.iscoroutine(fs):
             fs = [asyncio.ensure_future(one, loop=loop) for one in dict.fromkeys(fs)]
         return as_completed(fs, timeout=timeout)

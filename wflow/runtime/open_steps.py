@@ -2,66 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from wflow.engine.decisions import Park, Run, Settle
+from wflow.engine.machine import Machine
 from wflow.engine.outcome import Ok
+from wflow.runtime.attempt import Body
 from wflow.runtime.clock import now
 from wflow.runtime.parked import Alarm, Parked
+from wflow.runtime.running import Running
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from wflow.engine.decisions import Decision
-    from wflow.engine.machine import Machine
-    from wflow.runtime.attempt import Body
-    from wflow.runtime.running import Running
 
 
-class OpenSteps:
-    """See the module; ``began`` hears of each attempt and wait, ``ring`` is called when a wait is over.
+class OpenSteps(msgspec.Struct, eq=False):
+    """See the module; ``began`` hears of each wait, ``alarm`` rings when one is over.
 
     Whoever uses it says when nothing may begin: then what would be decided is put off (`defer`).
     """
 
-    __slots__ = ("_alarm", "_began", "_deferred", "_died", "_machine", "asked", "parked", "running")
+    machine: Machine
+    running: Running
+    began: Callable[[str], None]
+    alarm: Alarm
+    died: bool
+    """Whether one of those that come first may have ended the process."""
+    parked: Parked = msgspec.field(default_factory=Parked)
+    asked: dict[str, tuple[asyncio.Future[Any], Body | None]] = {}
+    """What the code awaits, by the key of its step, and what is called for that."""
+    _deferred: bool = False
 
-    def __init__(
-        self,
-        machine: Machine,
-        running: Running,
-        began: Callable[[str], None],
-        ring: Callable[[], None],
-        *,
-        died: bool,
-    ) -> None:
-        """Begin with none; ``died`` says that one of those that come first may have ended the process."""
-        self.running = running
-        self.parked = Parked()
-        self.asked: dict[str, tuple[asyncio.Future[Any], Body | None]] = {}
-        """What the code awaits, by the key of its step, and what is called for that."""
-        self._machine = machine
-        self._began = began
-        self._alarm = Alarm(ring)
-        self._deferred = False
-        self._died = died
-
-    def decide(self, key: str) -> Decision:
-        """Ask what happens to a step now, and see to it."""
-        at = now()
-        decision = self._machine.decide(key, at)
+    def decide(self, key: str, at: int | None = None) -> Decision:
+        """Ask what happens to a step now, and see to it; ``at`` is the time, for who has it at hand."""
+        if at is None:
+            at = now()
+        decision = self.machine.decide(key, at)
         if isinstance(decision, Run):
-            if key in self.parked.waits:  # what was put off waits no more
+            if self.parked.waits:  # what was put off waits no more
                 self.parked.remove(key)
             body = self.asked[key][1]
             assert body is not None, "a step that runs has something to call"
-            if self.running.begin(key, body, decision, at):
-                self._began(key)
+            self.running.begin(key, body, decision, at)
         elif isinstance(decision, Park):
             self.parked.add(key, decision)
-            self._alarm.set(self.parked.until())
-            self._began(key)
+            self.alarm.set(self.parked.until())
+            self.began(key)
         else:
             self.parked.remove(key)
         return decision
@@ -72,28 +64,30 @@ class OpenSteps:
             self._deferred = False
             for key in list(self.parked):
                 self.decide(key)
-        keys = self._machine.undecided()
-        if self._died:
-            self._died = False
+        keys = self.machine.undecided()
+        if self.died:
+            self.died = False
             self.running.mind(keys)
-        for key in keys:
-            self.decide(key)
+        if keys:
+            at = now()
+            for key in keys:
+                self.decide(key, at)
 
     def decide_due(self) -> None:
         """Decide those whose time has come, and wake for the next."""
         for key in self.parked.due(now()):
             self.decide(key)
-        self._alarm.set(self.parked.until())
+        self.alarm.set(self.parked.until())
 
     def decide_timers(self) -> None:
         """Decide the sleeps whose time has come, and put off what else is due: it may begin a call."""
         others = []
         for key in self.parked.due(now()):
-            if self._machine.step(key).kind == "sleep":
+            if self.machine.step(key).kind == "sleep":
                 self.decide(key)
             else:
                 others.append(key)
-        self._alarm.set(self.parked.until())
+        self.alarm.set(self.parked.until())
         for key in others:
             self.defer(key)
 
@@ -114,11 +108,6 @@ class OpenSteps:
         if key is not None:
             self.parked.add(key, Park(now()))
 
-    def began(self, seq: int) -> None:
-        """Begin the attempts that were to be on disk first, and are now."""
-        for key in self.running.durable(seq):
-            self._began(key)
-
     def forget(self, key: str) -> None:
         """Let go of a step."""
         self.asked.pop(key, None)
@@ -127,10 +116,12 @@ class OpenSteps:
 
     def forget_all(self) -> None:
         """Let go of all that run or wait."""
-        self.still()
-        self.running.give_up_all()
-        self.parked.clear()
+        if self.running.attempts:
+            self.running.give_up_all()
+        if self.parked.waits:
+            self.still()
+            self.parked.clear()
 
     def still(self) -> None:
         """Wake for nothing any more."""
-        self._alarm.set(None)
+        self.alarm.set(None)

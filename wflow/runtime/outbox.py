@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT: Final = 2
 """Commits that wait for their answer at once; what comes meanwhile makes the next one larger."""
+_TAGS: Final = facts.TAGS
+encode: Final = facts.encoder.encode
 COMMIT_BYTES: Final = 16 * 1024 * 1024
 """A commit that holds so much is full; the rest goes into the next one."""
 
@@ -91,7 +93,11 @@ class Outbox:
         seq = last_seq - len(new)
         for fact in new:
             seq += 1
-            raw, tag = facts.encode(fact), facts.TAGS[type(fact)]
+            try:
+                raw = encode(fact)
+            except UnicodeEncodeError:
+                raw = facts.encode(fact)
+            tag = _TAGS[type(fact)]
             batch.rows.append((instance, seq, tag, fact.at, raw))
             batch.size += len(raw)
             if tag == facts.RECEIVED:

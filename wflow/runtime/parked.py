@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from wflow.runtime.clock import ring_at
+import msgspec
+
+from wflow.engine.decisions import Park
+from wflow.runtime.clock import Timer, ring_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from wflow.engine.decisions import Park
-    from wflow.runtime.clock import Timer
 
 SLACK: Final = 64
 """Entries of steps that no longer wait, beyond twice those that do, before the queue is made anew."""
 
 
-class Parked:
+class Parked(msgspec.Struct, eq=False):
     """Keys of steps by the order in which they began to wait, and by when they are due."""
 
-    __slots__ = ("_count", "_queue", "waits")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.waits: dict[str, tuple[Park, int]] = {}
-        """What each waits for, and which of them all it was."""
-        self._queue: list[tuple[int, int, str]] = []
-        self._count = 0
+    waits: dict[str, tuple[Park, int]] = {}
+    """What each waits for, and which of them all it was."""
+    _queue: list[tuple[int, int, str]] = []
+    _count: int = 0
 
     def __len__(self) -> int:
         return len(self.waits)
@@ -90,16 +88,12 @@ class Parked:
         return None
 
 
-class Alarm:
+class Alarm(msgspec.Struct, eq=False):
     """Calls ``ring`` at an instant; there is one at a time."""
 
-    __slots__ = ("_at", "_call", "_timer")
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        """Make one that is not set."""
-        self._call = ring
-        self._at = 0
-        self._timer: Timer | None = None
+    ring: Callable[[], None]
+    _at: int = 0
+    _timer: Timer | None = None
 
     def set(self, at: int | None) -> None:
         """Ring at an instant, instead of any that was set before; None is never."""
@@ -114,4 +108,4 @@ class Alarm:
 
     def _ring(self) -> None:
         self._timer = None
-        self._call()
+        self.ring()

@@ -28,6 +28,7 @@ from wflow.runtime.failures import failure_of
 from wflow.runtime.outbox import Outbox
 from wflow.runtime.output import muted
 from wflow.runtime.streamed import Pieces
+from wflow.runtime.together import Together
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -251,6 +252,7 @@ class _Hall:
         self.outbox = outbox
         self.draining = True
         self.pieces = Pieces(refuse)
+        self.together = Together()
 
     @property
     def threads(self) -> NoReturn:

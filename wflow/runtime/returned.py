@@ -49,7 +49,7 @@ def read(seen: Seen, raw: bytes, returns: object) -> object:
     """
     if seen.event is not None:
         return event.arrived(seen.event)
-    value = values.decode(raw)
+    value = None if raw == values.NONE else values.decode(raw)
     if returns is None:
         return value
     try:

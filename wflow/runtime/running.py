@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from wflow.engine.steps.do import Do
-from wflow.engine.steps.poll import Poll
-from wflow.engine.steps.rollback import Rollback
+import msgspec
+
+from wflow.engine.machine import Machine
 from wflow.runtime.attempt import Attempt, Place
+from wflow.runtime.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
 
     from wflow.engine.decisions import Run
-    from wflow.engine.machine import Machine
     from wflow.engine.outcome import Outcome
-    from wflow.engine.past import Past
-    from wflow.link import frames
     from wflow.runtime.attempt import Body
-    from wflow.runtime.home import Home
 
     Done = Callable[[str, Outcome, int | None], None]
 
 
-class Running:
-    """Attempts by the key of their step; ``done`` hears how each ends, with what its delay function said.
+class Running(msgspec.Struct, eq=False):
+    """Attempts by the key of their step.
+
+    ``done`` hears how each ends, with what its delay function said, ``lasts`` of those that do not end at
+    once.
 
     That an attempt begins is on disk before it does when that matters: for an ``at_most_once`` step, for one
     that may have ended its process before (`mind`), and for one that can be undone if the code may yet give
@@ -33,63 +34,71 @@ class Running:
     begins, must know that it did. None begins before it is on disk that the code is new where it is.
     """
 
-    __slots__ = (
-        "_done",
-        "_home",
-        "_instance",
-        "_loop",
-        "_machine",
-        "_minded",
-        "_seed",
-        "attempts",
-        "prepared",
-        "undoable",
-    )
-
-    def __init__(self, spec: frames.Turn, machine: Machine, home: Home, done: Done) -> None:
-        """Begin with none."""
-        self._instance = spec.instance
-        self._seed = spec.seed
-        self._machine = machine
-        self._home = home
-        self._loop = asyncio.get_running_loop()
-        self._done = done
-        self._minded: frozenset[str] = frozenset()
-        self.attempts: dict[str, Attempt | None] = {}
-        """None is one that is prepared: it begins when that is on disk."""
-        self.prepared: dict[str, tuple[int, Past, Body, Run]] = {}
-        self.undoable: dict[str, None] = {}
-        """Those whose steps can be undone."""
+    instance: int
+    seed: bytes
+    machine: Machine
+    home: Home
+    done: Done
+    lasts: Callable[[str], None]
+    attempts: dict[str, Attempt | None] = {}
+    """None is one that is prepared: it begins when that is on disk."""
+    prepared: dict[str, tuple[int, Attempt]] = {}
+    undoable: dict[str, None] = {}
+    """Those whose steps can be undone."""
+    _minded: frozenset[str] = frozenset()
 
     def mind(self, keys: Iterable[str]) -> None:
         """Put attempts of these steps, which were open when the process died, on disk before they begin."""
         self._minded = frozenset(keys)
 
-    def begin(self, key: str, body: Body, run: Run, at: int) -> bool:
-        """Begin an attempt; False when it begins only once what the machine has made of it is durable."""
-        machine = self._machine
+    @property
+    def threads(self) -> Executor:
+        """Where plain functions run."""
+        return self.home.threads
+
+    def begin(self, key: str, body: Body, run: Run, at: int) -> None:
+        """Begin an attempt, at once or when what the machine has made of it is durable."""
+        machine = self.machine
         past = machine.begin(key, run.attempt, at)
         step: Any = past.step
-        undoable = step.kind == "do" and step.undoable
+        undoable = past.kind == "do" and step.undoable
         if undoable:
             self.undoable[key] = None
+        last = body.delay is not None and past.last
+        place = Place(
+            instance=self.instance,
+            step=key,
+            attempt=run.attempt,
+            seed=self.seed,
+            generation=past.generation,
+            pieces=self.home.pieces,
+            room=machine.room,
+            checks=past.checks,
+        )
+        attempt = Attempt(self, body, place, run.timeout_ms, step, last)
         told = step.at_most_once or key in self._minded or (undoable and machine.awaiting)
         if told:
             machine.announce([key])
         if told or machine.unsure:
             self.attempts[key] = None
-            self.prepared[key] = machine.seq, past, body, run
-            return False
-        self._call(past, body, run)
-        return True
+            self.prepared[key] = machine.seq, attempt
+        else:
+            self.attempts[key] = attempt
+            self.home.together.add(attempt)
 
-    def durable(self, seq: int) -> list[str]:
-        """Begin those that were waiting for what is on disk now; give their keys."""
-        ready = [key for key, (wanted, *_) in self.prepared.items() if wanted <= seq]
-        for key in ready:
-            _, past, body, run = self.prepared.pop(key)
-            self._call(past, body, run)
-        return ready
+    def durable(self, seq: int) -> None:
+        """Begin those that were waiting for what is on disk now."""
+        for key in [key for key, (wanted, _) in self.prepared.items() if wanted <= seq]:
+            _, attempt = self.prepared.pop(key)
+            self.attempts[key] = attempt
+            self.home.together.add(attempt)
+
+    def ended(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
+        """Hear how an attempt ended."""
+        del self.attempts[key]
+        if self.undoable:
+            self.undoable.pop(key, None)
+        self.done(key, outcome, delay_ms)
 
     def give_up(self, key: str) -> None:
         """End one unheard, if it goes on."""
@@ -103,31 +112,3 @@ class Running:
         """End all of them unheard."""
         for key in list(self.attempts):
             self.give_up(key)
-
-    def _call(self, past: Past, body: Body, run: Run) -> None:
-        key, step = past.key, past.step
-        assert isinstance(step, (Do, Poll, Rollback)), "nothing else is called"
-        self.attempts[key] = Attempt(
-            body,
-            Place(
-                self._instance,
-                key,
-                run.attempt,
-                self._seed,
-                past.generation,
-                self._home.pieces,
-                self._machine.room,
-            ),
-            self._home.threads,
-            timeout_ms=run.timeout_ms,
-            step=step,
-            last=body.delay is not None and past.last,
-            done=self._ended,
-            loop=self._loop,
-        )
-
-    def _ended(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
-        del self.attempts[key]
-        if self.undoable:
-            self.undoable.pop(key, None)
-        self._done(key, outcome, delay_ms)

@@ -33,6 +33,7 @@ from wflow.runtime.failures import failure_of
 from wflow.runtime.home import OVER, PLAYING, RESTING, State
 from wflow.runtime.loop import Spinning
 from wflow.runtime.open_steps import OpenSteps
+from wflow.runtime.parked import Alarm
 from wflow.runtime.running import Running
 
 if TYPE_CHECKING:
@@ -82,16 +83,16 @@ class Turn:
         self.epoch = spec.epoch
         self._address = spec.workflow, spec.id
         self._params_bytes = len(spec.params)
-        journal = [facts.decode(raw) for raw in spec.records or ()]
+        journal = map(facts.decode, spec.records or ())
         self.machine = machine(journal, seq=spec.seq, step_limit=step_limit, died=spec.died)
         self._home = home
         self._durable = spec.seq
         self._arrived: Sequence[Received] = spec.events
         self._pausing = spec.pausing
         self._handing_back = False
-        self._running = Running(spec, self.machine, home, self._report)
         began = functools.partial(home.began, self)
-        self.steps = OpenSteps(self.machine, self._running, began, self._ring, died=spec.died)
+        self._running = Running(spec.instance, spec.seed, self.machine, home, self._report, began)
+        self.steps = OpenSteps(self.machine, self._running, began, Alarm(self._ring), spec.died)
         self.code = Code(spec, self.machine, self.steps, self._commit)
         context = contextvars.copy_context()
         context.run(here.set, Place(spec.instance, ""))
@@ -150,12 +151,14 @@ class Turn:
 
     def acked(self, seq: int) -> None:
         """Hear that the facts up to ``seq`` are on disk: their outcomes may be seen now."""
-        self._durable = max(seq, self._durable)
-        if self.code.state is PLAYING:
+        if seq > self._durable:  # noqa: PLR1730 - every step comes this way
+            self._durable = seq
+        state = self.code.state
+        if state is PLAYING:
             if self._running.prepared:
-                self.steps.began(self._durable)
+                self._running.durable(self._durable)
             self._pump()
-        elif self.code.state is RESTING and self._durable == self.machine.seq:
+        elif state is RESTING and self._durable == self.machine.seq:
             self._home.rested(self)
 
     def announce(self, key: str) -> None:
@@ -216,13 +219,18 @@ class Turn:
         if code.diverged is not None:
             self._hold(code.diverged)
             return
-        if course.stopped and not machine.asked and (over := course.over()) is not None:
+        if (course.left or course.task.done()) and not machine.asked and (over := course.over()) is not None:
             self._end(over)
             return
-        self._pausing = self._pausing and not machine.rolling_back
-        if not (machine.unheard.recorded or self._holds_back):
+        if self._pausing:
+            self._pausing = not machine.rolling_back
+        unheard = machine.unheard
+        if not (
+            unheard.recorded or unheard.asked or self._pausing or self._handing_back or self._home.draining
+        ):
             self.steps.decide_new()
-        self._say()
+        if machine.made or code.told is not None or not self._running.attempts:
+            self._say()
 
     def _hear(self) -> bool:
         """Let the code, which is quiet, hear of what comes next; False when nothing does that is on disk."""
@@ -243,17 +251,22 @@ class Turn:
     def _report(self, key: str, outcome: Outcome, delay_ms: int | None) -> None:
         try:
             outcome = self.machine.report(key, outcome, now(), delay_ms)
-            if isinstance(outcome, Err):
+            if type(outcome) is Err:
                 if self._holds_back:
                     self.steps.defer(key)
                 else:
                     self.steps.decide(key)
-            self._say()
+            if self.machine.unheard.facts:
+                self._commit()
+            else:
+                self._say()
         except Exception as error:  # noqa: BLE001 - it is ours; the attempt would keep it to itself
             self.broke(error)
 
     def _receive(self, arrived: Sequence[Received]) -> None:
         """Take events in, and give them to those that wait for them."""
+        if not arrived:
+            return
         at = now()
         new: Counter[str] = Counter()
         for one in arrived:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wflow.engine import typed, values
-from wflow.engine.outcome import Ok
+from wflow.engine.outcome import Ok, Outcome
 from wflow.engine.retry import DEFAULT, Retry
 from wflow.engine.steps.rollback import PREFIX, Rollback
 from wflow.errors import MismatchError, RollbackMissing
@@ -21,7 +21,7 @@ from wflow.runtime.stream import opened
 
 if TYPE_CHECKING:
     from wflow.engine.machine import Machine
-    from wflow.engine.outcome import Failure, Outcome
+    from wflow.engine.outcome import Failure
     from wflow.runtime.code import Code
 
 _OFFERED: Final = ("ctx", "error", "output", "step_name")
@@ -59,18 +59,14 @@ def undoing(step: str, function: Callable[..., object], retry: Retry, delay: Del
     return Undoing(function, taken(function, _OFFERED, what=f"step {step!r}: rollback"), retry, delay)
 
 
-class Undoings:
+class Undoings(msgspec.Struct, eq=False):
     """The rollbacks of one pass through the code, in the order in which their steps began."""
 
-    __slots__ = ("_left", "_orders", "_outcomes", "known")
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.known: dict[str, Undoing] = {}
-        """By the keys of their steps."""
-        self._orders: dict[str, int] = {}
-        self._outcomes: dict[str, Outcome] = {}
-        self._left: dict[str, None] = {}
+    known: dict[str, Undoing] = {}
+    """By the keys of their steps."""
+    _orders: dict[str, int] = {}
+    _outcomes: dict[str, Outcome] = {}
+    _left: dict[str, None] = {}
 
     def add(self, key: str, one: Undoing, order: int) -> None:
         """Note the rollback of a step that the code asked for, as the ``order``-th of all."""
