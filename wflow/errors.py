@@ -17,6 +17,11 @@
     │   ├── WorkflowNotFound
     │   ├── InstanceNotFound
     │   ├── InstanceExists
+    │   ├── NamespaceNotFound
+    │   ├── NamespaceTaken
+    │   ├── KeyNotFound
+    │   ├── QueueNotFound
+    │   ├── QueueTaken
     │   ├── WrongMove              the instance's status does not allow that
     │   │   └── InstanceEnded      the instance is over; nothing more can be asked of it
     │   ├── InstanceTerminated     the result of an instance is asked for that was terminated
@@ -161,6 +166,36 @@ class InstanceExists(Refused):
     """An instance with that id exists already; nothing was started."""
 
     code = 10405
+
+
+class NamespaceNotFound(Refused):
+    """There is no KV namespace with that id."""
+
+    code = 10013
+
+
+class NamespaceTaken(Refused):
+    """A KV namespace has that title already."""
+
+    code = 10014
+
+
+class KeyNotFound(Refused):
+    """A KV namespace has no such key."""
+
+    code = 10009
+
+
+class QueueNotFound(Refused):
+    """There is no queue with that id or name, or it has no such consumer."""
+
+    code = 11000
+
+
+class QueueTaken(Refused):
+    """A queue has that name already, or a consumer already, or is in use."""
+
+    code = 11009
 
 
 class WrongMove(Refused):

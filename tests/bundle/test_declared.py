@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from wflow import bindings, catalogue
 from wflow.bundle import manifest
 from wflow.bundle.declared import Declared, declared
-from wflow.bundle.manifest import KvEntry, Manifest, WorkflowEntry
+from wflow.bundle.manifest import (
+    ConsumerEntry,
+    D1Entry,
+    KvEntry,
+    Manifest,
+    ProducerEntry,
+    ServiceEntry,
+    WorkflowEntry,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,6 +43,24 @@ def test_workflows_and_namespaces_are_bindings_by_their_names_in_env():
         Declared("kv", "KV", "shop-kv"),
         Declared("kv", "CACHE", "0ab1"),
         Declared("workflow", "ORDERS", "orders"),
+    ]
+
+
+def test_databases_queues_and_services_are_bindings_too():
+    made = manifest_of(
+        d1=(D1Entry(binding="DB", id="d1", name="app"),),
+        producers=(ProducerEntry(binding="JOBS", queue="jobs"),),
+        consumers=(ConsumerEntry(queue="jobs"),),
+        services=(
+            ServiceEntry(binding="AUTH", service="auth"),
+            ServiceEntry(binding="ADMIN", service="auth", entrypoint="Admin"),
+        ),
+    )
+    assert declared(manifest.decode(manifest.encode(made))) == [
+        Declared("d1", "DB", "d1"),
+        Declared("queue", "JOBS", "jobs"),
+        Declared("service", "AUTH", "auth"),
+        Declared("service", "ADMIN", "auth#Admin"),
     ]
 
 

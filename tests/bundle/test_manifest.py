@@ -11,8 +11,25 @@ from hypothesis import strategies as st
 
 from wflow import __version__
 from wflow.bundle import manifest
-from wflow.bundle.manifest import Admission, KvEntry, Manifest, WorkflowEntry
-from wflow.config.model import KvNamespace, Retention, Workflow
+from wflow.bundle.manifest import (
+    Admission,
+    ConsumerEntry,
+    D1Entry,
+    KvEntry,
+    Manifest,
+    ProducerEntry,
+    ServiceEntry,
+    WorkflowEntry,
+)
+from wflow.config.model import (
+    Consumer,
+    D1Database,
+    KvNamespace,
+    Producer,
+    Retention,
+    Service,
+    Workflow,
+)
 from wflow.errors import BundleError
 
 SHA = "0" * 64
@@ -83,6 +100,47 @@ def test_a_manifest_says_what_the_project_says(project):
         vars={"LEVEL": 3},
         files={"src/worker.py": SHA},
     )
+
+
+def test_a_manifest_says_what_else_the_project_is_bound_to(project):
+    described = manifest.of(
+        project(
+            workflows=(Workflow(binding="A", name="a", class_name="A", schedules=("0 * * * *",)),),
+            d1_databases=(
+                D1Database(binding="MY_DB"),
+                D1Database(binding="DB", id="d1", name="app", migrations_dir="db", migrations_table="moves"),
+            ),
+            producers=(Producer(binding="MY_JOBS"), Producer(binding="Q", queue="q", delivery_delay=5)),
+            consumers=(Consumer(queue="q", max_retries=0, dead_letter_queue="dead"),),
+            services=(Service(binding="AUTH", service="auth", entrypoint="Admin"),),
+            crons=("*/5 * * * *",),
+            required_secrets=("KEY",),
+        )
+    )
+    assert described.workflows[0].schedules == ("0 * * * *",)
+    assert described.d1 == (
+        D1Entry(binding="MY_DB", id="shop-my-db", name="shop-my-db"),
+        D1Entry(binding="DB", id="d1", name="app", migrations_dir="db", migrations_table="moves"),
+    )
+    assert described.producers == (
+        ProducerEntry(binding="MY_JOBS", queue="shop-my-jobs"),
+        ProducerEntry(binding="Q", queue="q", delivery_delay=5),
+    )
+    assert described.consumers == (ConsumerEntry(queue="q", max_retries=0, dead_letter_queue="dead"),)
+    assert described.services == (ServiceEntry(binding="AUTH", service="auth", entrypoint="Admin"),)
+    assert (described.crons, described.required_secrets) == (("*/5 * * * *",), ("KEY",))
+    assert manifest.decode(manifest.encode(described)) == described
+
+
+def test_no_crons_and_no_word_of_crons_are_two_things(project):
+    none, silent = manifest.of(project(crons=())), manifest.of(project())
+    assert (none.crons, silent.crons) == ((), None)
+    assert manifest.decode(manifest.encode(none)) == none
+    assert manifest.decode(manifest.encode(silent)) == silent
+
+
+def test_a_manifest_that_says_nothing_new_has_the_digest_that_it_always_had():
+    assert PLAIN.digest == "sha256:4d9080e0075365d45f52357a54770a0eb44fee6e5620fb91cd13f092beeb91a4"
 
 
 def test_a_project_that_is_not_packed_is_described_without_files(project):
@@ -171,6 +229,26 @@ def test_a_variable_that_contains_itself_is_refused(project):
         (changed(kv=[{"binding": "not a name", "id": "x"}]), "$.kv"),
         (changed(kv=[{"binding": "A", "id": "x"}] * 2), "binding `A` twice"),
         (changed(kv=[{"binding": "ORDERS", "id": "x"}]), "binding `ORDERS` twice"),
+        (changed(d1=[{"binding": "ORDERS", "id": "x", "name": "x"}]), "binding `ORDERS` twice"),
+        (changed(producers=[{"binding": "CACHE", "queue": "x"}]), "binding `CACHE` twice"),
+        (changed(services=[{"binding": "CACHE", "service": "x"}]), "binding `CACHE` twice"),
+        (changed(consumers=[{"queue": "x"}] * 2), "consumer of queue `x` twice"),
+        (changed(consumers=[{"queue": "x", "max_batch_size": 0}]), "max_batch_size"),
+        (changed(consumers=[{"queue": "x", "type": "push"}]), "type"),
+        (changed(producers=[{"binding": "A", "queue": "x", "delivery_delay": 86_401}]), "delivery_delay"),
+        (changed(crons=["x" * 257]), "$.crons"),
+        (changed(crons=["* * * *"]), "the schedule '* * * *'"),
+        (changed(crons=[f"{n % 60} {n // 60} * * *" for n in range(101)]), "101 crons and schedules"),
+        (
+            changed(workflows=[{"name": "a", "class_name": "A", "binding": "A", "schedules": ["never"]}]),
+            "the schedule 'never'",
+        ),
+        (changed(required_secrets=["a b"]), "$.required_secrets"),
+        (changed(requirements=["a @ https://x/a.whl\n--index-url=https://y"]), "is no requirement"),
+        (changed(requirements=["a\n>=1"]), "which `pack` writes otherwise"),
+        (changed(requirements=["a @ file:///etc/passwd"]), "where a runner cannot get it"),
+        (changed(requirements=["-r /etc/passwd"]), "is no requirement"),
+        (changed(requirements=[f"a{n}" for n in range(501)]), "more than 500 packages"),
         (changed(kv=[{"binding": f"A{n}", "id": "x"} for n in range(1_001)]), "$.kv"),
         (changed(workflows=[{"name": "-", "class_name": "A", "binding": "A"}]), "Workflow names must be"),
         (changed(workflows=[{"name": "a", "class_name": "A;", "binding": "A"}]), "class_name"),

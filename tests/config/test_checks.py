@@ -83,3 +83,28 @@ def test_a_pipe_is_no_main(folder: Folder):
 def test_a_main_that_cannot_be_read_says_why(folder: Folder):
     message = folder.refusal(f'name = "shop"\nmain = "{"z" * 300}.py"')
     assert message.endswith(": File name too long")
+
+
+def test_a_worker_has_a_most_of_crons_and_schedules(folder: Folder):
+    crons = ", ".join(f'"{n % 60} {n // 60} * * *"' for n in range(99))
+    config = TOP + f"triggers = {{ crons = [{crons}] }}\n" + flow()
+    assert folder.load(config + 'schedules = "* * * * *"').workflows[0].schedules
+    assert folder.refusal(config + 'schedules = ["* * * * *", "0 * * * *"]').endswith(
+        "workflows[0].schedules: a Worker has at most 100 crons and schedules; here they are 101"
+    )
+
+
+def test_a_queue_has_one_consumer_and_a_secret_is_required_once(folder: Folder):
+    config = TOP + 'queues.consumers = [{ queue = "a" }, { queue = "b" }, { queue = "a" }]\n'
+    assert folder.refusal(config).endswith(
+        'queues.consumers[2].queue: "a" is taken by `queues.consumers[0].queue` (line 3)'
+    )
+    config = TOP + 'secrets.required = ["A", "B", "A"]\n'
+    assert folder.refusal(config).endswith(
+        'secrets.required[2]: "A" is taken by `secrets.required[0]` (line 3)'
+    )
+
+
+def test_a_main_that_a_build_makes_need_not_be_there(folder: Folder):
+    config = 'name = "shop"\nmain = "made.py"\n' + flow() + '[build]\ncommand = "make"\n'
+    assert folder.load(config).build.command == "make"

@@ -132,7 +132,7 @@ def test_environments_are_a_table(folder: Folder):
             "[env.a]\nworkflows = 5",
             "6   env.a.workflows: must be an array of tables: write `[[workflows]]` above its keys",
         ),
-        ("[env.a.d1_databases]", "5   env.a.d1_databases: not supported by wflow yet"),
+        ("[env.a.r2_buckets]", "5   env.a.r2_buckets: not supported by wflow yet"),
         ("[env.'../x']", f'5   env."../x": {NAME_RULE}, not "../x"'),
         (f"[env.{'e' * 60}]", f'5   env.{"e" * 60}.name: {NAME_RULE}, not "shop-{"e" * 51}...'),
         ("[env.a.vars]\nKV = 1", '6   env.a.vars.KV: "KV" is taken by `kv_namespaces[0].binding` (line 3)'),
@@ -145,3 +145,67 @@ def test_a_wrong_environment_is_told(folder: Folder, config: str, told: str, sel
     assert (
         folder.refusal(top + config + other, selected) == f"`wflow.toml` has 1 problem\n\n  wflow.toml:{told}"
     )
+
+
+RESOURCES = """\
+name = "shop"
+main = "src/worker.py"
+kv_namespaces = [{ binding = "KV", id = "f00", preview_id = "ba5" }, { binding = "CACHE", id = "f01" }]
+[[d1_databases]]
+binding = "DB"
+database_name = "app"
+database_id = "d1"
+migrations_dir = "db"
+[[queues.producers]]
+binding = "JOBS"
+queue = "jobs"
+[[queues.consumers]]
+queue = "jobs"
+[triggers]
+crons = ["0 * * * *"]
+[secrets]
+required = ["KEY"]
+
+[[env.staging.kv_namespaces]]
+binding = "CACHE"
+id = "f02"
+[[env.staging.queues.producers]]
+binding = "MORE"
+queue = "more"
+delivery_delay = 5
+
+[[env.production.queues.consumers]]
+queue = "live"
+[env.production.triggers]
+crons = []
+[env.production.secrets]
+required = []
+"""
+
+
+def test_an_environment_has_namespaces_and_databases_of_its_own(folder: Folder):
+    project = folder.load(RESOURCES, "staging")
+    assert [(kv.binding, kv.id, kv.preview_id) for kv in project.kv_namespaces] == [
+        ("KV", None, None),
+        ("CACHE", "f02", None),
+    ]
+    (database,) = project.d1_databases
+    assert (database.name, database.id, database.migrations_dir) == (None, None, "db")
+
+
+def test_an_environment_adds_producers_and_replaces_consumers_crons_and_required_secrets(folder: Folder):
+    staging, production = folder.load(RESOURCES, "staging"), folder.load(RESOURCES, "production")
+    assert [(one.binding, one.queue, one.delivery_delay) for one in staging.producers] == [
+        ("JOBS", "jobs", None),
+        ("MORE", "more", 5),
+    ]
+    assert [one.queue for one in staging.consumers] == ["jobs"]
+    assert (staging.crons, staging.required_secrets) == (("0 * * * *",), ("KEY",))
+    assert [one.queue for one in production.producers] == ["jobs"]
+    assert [one.queue for one in production.consumers] == ["live"]
+    assert (production.crons, production.required_secrets) == ((), ())
+
+
+@pytest.mark.parametrize("own", ["queues = 5", "queues = { producers = 5 }", "kv_namespaces = 5"])
+def test_an_environment_whose_bindings_make_no_sense_is_told_and_no_more(folder: Folder, own: str):
+    assert "`wflow.toml` has 1 problem\n" in folder.refusal(RESOURCES + f"[env.bad]\n{own}", "bad")

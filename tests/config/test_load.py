@@ -87,7 +87,12 @@ def test_a_jsonc_is_read_as_a_toml_is(folder: Folder, name: str):
     assert project.compatibility_flags == ("python_workers", "python_workflows")
     assert (project.workflows[0].class_name, project.workflows[0].concurrency) == ("MyWorkflow", 3)
     assert project.vars == {"RATE": 2, "ON": True, "NOTHING": None, "LIST": [1, "a"]}
-    assert (project.notes, project.unserved) == ((), {})
+    (note,) = project.notes
+    assert note.endswith(
+        "env.staging: has FLOW, LIST, NOTHING, ON from the top of the file, which wrangler would leave out"
+    )
+    assert load(folder.root, path=path if "config" in name else None).notes == ()
+    assert project.unserved == {}
 
 
 def test_wranglers_files_are_found_in_wranglers_order(folder: Folder):
@@ -138,11 +143,11 @@ def test_what_means_nothing_to_wflow_in_wranglers_files_is_noted_and_told_when_i
           "main": "src/worker.py",
           "compatability_date": "2026-01-01",
           "brand_new": { "x": 1 },
-          "d1_databases": [{ "binding": "DB", "database_name": "app", "database_id": "x" }],
+          "r2_buckets": [{ "binding": "FILES", "bucket_name": "files" }],
           "durable_objects": { "bindings": [{ "name": "ROOM", "class_name": "Room" }] },
-          "queues": { "producers": [{ "binding": "JOBS" }], "consumers": [{ "queue": "jobs" }] },
+          "hyperdrive": [{ "binding": "PG", "id": "x" }],
           "assets": { "directory": "./public", "binding": "ASSETS" },
-          "triggers": { "crons": ["* * * * *"] },
+          "triggers": { "events": [] },
           "containers": [{ "name": "box", "class_name": "Box" }],
           "dev": { "port": 9000, "local_protocol": "https" },
           "kv_namespaces": [{ "binding": "KV", "ttl": 5 }],
@@ -153,9 +158,9 @@ def test_what_means_nothing_to_wflow_in_wranglers_files_is_noted_and_told_when_i
     project = load(folder.root, environment="staging")
     assert project.dev.port == 9_000
     assert project.unserved == {
-        "DB": "d1_databases",
+        "FILES": "r2_buckets",
         "ROOM": "durable_objects",
-        "JOBS": "queues",
+        "PG": "hyperdrive",
         "ASSETS": "assets",
         "AI": "ai",
     }
@@ -163,16 +168,17 @@ def test_what_means_nothing_to_wflow_in_wranglers_files_is_noted_and_told_when_i
     assert '2 "$schema": ignored, wflow has no use for it' in told
     assert "5 compatability_date: unknown key (did you mean `compatibility_date`?); ignored" in told
     assert any(note.startswith("6 brand_new: unknown key (known keys: name, main, ") for note in told)
-    assert "7 d1_databases: not supported by wflow yet; ignored" in told
+    assert "7 r2_buckets: not supported by wflow yet; ignored" in told
+    assert "11 triggers.events: not supported by wflow yet; ignored" in told
     assert "13 dev.local_protocol: not supported by wflow yet; ignored" in told
     assert any(note.startswith("14 kv_namespaces[0].ttl: unknown key") for note in told)
     assert "15 env.staging.dev: can be set only at the top of the file; ignored" in told
 
 
 def test_wrangler_toml_is_wranglers_too(folder: Folder):
-    folder.write("wrangler.toml", GOOD + 'nwe = 1\n[[d1_databases]]\nbinding = "DB"\n')
+    folder.write("wrangler.toml", GOOD + 'nwe = 1\n[[r2_buckets]]\nbinding = "DB"\n')
     project = load(folder.root)
-    assert project.unserved == {"DB": "d1_databases"}
+    assert project.unserved == {"DB": "r2_buckets"}
     assert len(project.notes) == 2
 
 
@@ -286,7 +292,7 @@ FULL = (
 )
 ENVIRONMENTS = st.sampled_from([None, "staging", "other"])
 WORDS = st.sampled_from(
-    ["env", "workflows", "name", "main", "binding", "concurrency", "limit", "vars", "dev", "a.b"]
+    ["env", "workflows", "name", "main", "binding", "queues", "producers", "queue", "vars", "dev", "a.b"]
 )
 SCALARS = (
     st.booleans()

@@ -30,7 +30,7 @@ def judge(rule: object, toml: str) -> object:
         (rules.day, '"2026-02-28"', "2026-02-28"),
         (rules.duration, "1_500", 1_500),
         (rules.duration, '"3 days"', 3 * 86_400_000),
-        (rules.cron, '"*/5 0-6 1,15 JAN ?"', "*/5 0-6 1,15 JAN ?"),
+        (rules.cron, '"*/5 0-6 1,15 JAN *"', "*/5 0-6 1,15 JAN *"),
         (rules.rate, '"120/min"', 2.0),
         (rules.dotted, '"customer.id"', "customer.id"),
         (rules.dotted, '"an id"', "an id"),
@@ -123,4 +123,4 @@ def test_a_workflow_name_keeps_cloudflares_rule(toml: str):
     "toml", ['""', '"* * * *"', '"* * * * * *"', '"; * * * *"', "5", f'"{"1" * 250} * * * *"']
 )
 def test_a_schedule_has_five_fields(toml: str):
-    assert str(judge(rules.cron, toml)).startswith(": must be five fields of cron")
+    assert str(judge(rules.cron, toml)).startswith(": a schedule is five fields of cron")

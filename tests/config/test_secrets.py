@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wflow.config.secrets import dev_vars
+from wflow.config.secrets import dev_vars, missing
 from wflow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -129,3 +129,61 @@ def test_any_text_is_read_or_refused(shared: Folder, text: str):
     except ConfigError as error:
         refused = error.message
     assert not refused or "`.dev.vars`" in refused
+
+
+REQUIRED = """\
+name = "shop"
+main = "src/worker.py"
+[secrets]
+required = ["KEY", "OTHER"]
+"""
+
+
+def test_only_what_is_required_is_taken_and_what_is_missing_is_named(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OTHER", raising=False)
+    folder.write(".dev.vars", "KEY=1\nMORE=2\n")
+    project = folder.load(REQUIRED)
+    values, _ = dev_vars(project)
+    assert values == {"KEY": "1"}
+    assert missing(project, values) == ["OTHER"]
+    assert dev_vars(folder.load(REQUIRED.replace('"KEY", "OTHER"', "")))[0] == {}
+    assert missing(folder.load(CONFIG), {}) == []
+
+
+def test_what_the_session_was_started_with_wins_over_env_files_for_required_secrets(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OTHER", "mine")
+    monkeypatch.setenv("MORE", "mine")
+    folder.write(".env", "KEY=1\nOTHER=2\nMORE=3\n")
+    assert dev_vars(folder.load(REQUIRED))[0] == {"KEY": "1", "OTHER": "mine"}
+    assert dev_vars(folder.load(CONFIG))[0] == {"KEY": "1", "OTHER": "2", "MORE": "3"}
+    monkeypatch.setenv("CLOUDFLARE_INCLUDE_PROCESS_ENV", "true")
+    assert dev_vars(folder.load(CONFIG))[0]["MORE"] == "mine"
+    folder.write(".dev.vars", "OTHER=file\n")
+    assert dev_vars(folder.load(REQUIRED))[0] == {"OTHER": "file"}
+
+
+def test_env_files_may_be_left_aside(folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    folder.write(".env", "KEY=1\n")
+    monkeypatch.setenv("CLOUDFLARE_LOAD_DEV_VARS_FROM_DOT_ENV", "false")
+    assert read(folder) == ({}, [])
+    folder.write(".dev.vars", "KEY=2\n")
+    assert read(folder) == ({"KEY": "2"}, [".dev.vars"])
+
+
+def test_names_with_a_dollar_are_replaced_in_env_files_and_not_in_dev_vars(folder: Folder):
+    lines = "A=1\nB=$A-${A}\nC=${NO:-d}${A:-d}$NO\nD=\\$A\nE=$E$F\nF=$B\nG=5$\n"
+    folder.write(".env", lines)
+    assert read(folder)[0] == {"A": "1", "B": "1-1", "C": "d1", "D": "$A", "E": "$B", "F": "1-1", "G": "5$"}
+    folder.write(".dev.vars", "A=1\nB=$A\n")
+    assert read(folder)[0] == {"A": "1", "B": "$A"}
+
+
+def test_values_do_not_grow_without_end(folder: Folder):
+    folder.write(".env", "A0=" + "x" * 60 + "\n" + "".join(f"A{n + 1}=$A{n}$A{n}\n" for n in range(60)))
+    with pytest.raises(ConfigError, match="has more than 1,048,576 characters") as refused:
+        read(folder)
+    assert "xxx" not in refused.value.message

@@ -18,9 +18,7 @@ def test_no_key_is_both_served_and_not(table: str):
     assert not ignored & unserved
 
 
-@pytest.mark.parametrize(
-    "key", ["d1_databases", "queues", "triggers", "services", "durable_objects", "r2_buckets", "ai", "assets"]
-)
+@pytest.mark.parametrize("key", ["vectorize", "hyperdrive", "durable_objects", "r2_buckets", "ai", "assets"])
 def test_a_binding_that_code_would_miss_is_not_passed_over(key: str):
     assert key in wrangler.UNSERVED["Project"]
 
@@ -31,8 +29,8 @@ def test_a_binding_that_code_would_miss_is_not_passed_over(key: str):
         ('"r2_buckets": [{"binding": "A", "bucket_name": "a"}, {"binding": "B"}]', {"A", "B"}),
         ('"ai": {"binding": "AI"}, "send_email": [{"name": "MAIL"}]', {"AI", "MAIL"}),
         ('"durable_objects": {"bindings": [{"name": "ROOM", "class_name": "Room"}]}', {"ROOM"}),
-        ('"queues": {"producers": [{"binding": "Q", "queue": "q"}], "consumers": [{"queue": "q"}]}', {"Q"}),
-        ('"d1_databases": [{"binding": 5}, "x", null], "site": null, "assets": []', set()),
+        ('"exports": {"inner": [{"binding": "Q"}, {"queue": "q"}]}', {"Q"}),
+        ('"r2_buckets": [{"binding": 5}, "x", null], "site": null, "assets": []', set()),
         ('"kv_namespaces": [{"binding": "KV"}], "unheard_of": [{"binding": "X"}]', set()),
         ('"containers": [{"name": "box", "class_name": "Box"}]', set()),
     ],

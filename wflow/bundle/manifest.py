@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 
@@ -26,11 +26,15 @@ PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 WFLOW: Final[str] = sys.modules["wflow"].__version__
 
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\Z", max_length=1_024)]
+Cron = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Rate = Annotated[float, msgspec.Meta(gt=0, le=rates.MOST)]
 Retention = Annotated[int, msgspec.Meta(ge=0, le=names.RETENTION_MS_MAX)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=86_400)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+Wanted = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
+"""A requirement, with its hashes."""
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -48,8 +52,9 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A workflow of the project: its name for people, its class, and the binding other code reaches it by.
 
-    The retentions are in milliseconds; None leaves them to the runner. ``admission`` is not there when it
-    says nothing, so that what was packed before there was one has the digest that it had.
+    The retentions are in milliseconds; None leaves them to the runner. ``schedules`` make an instance each
+    time they fire. What is UNSET (which is false) is not written, so that what was packed before there was
+    such a thing has the digest that it had.
     """
 
     name: str
@@ -60,6 +65,9 @@ class WorkflowEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     success_retention_ms: Retention | None = None
     error_retention_ms: Retention | None = None
     admission: Admission | msgspec.UnsetType = msgspec.UNSET
+    schedules: Annotated[tuple[Cron, ...], msgspec.Meta(max_length=limits.ENTRIES)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
 
 
 class KvEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,14 +77,73 @@ class KvEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     id: Text
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class D1Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A database: the binding user code sees, the id the runner knows it by, its name for people."""
+
+    binding: Identifier
+    id: Text
+    name: Text
+    migrations_dir: Text = "migrations"
+    migrations_table: Text = "d1_migrations"
+
+
+class ProducerEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A queue that code sends to; the delay is in seconds, None leaves it to the queue."""
+
+    binding: Identifier
+    queue: Text
+    delivery_delay: Seconds | None = None
+
+
+class ConsumerEntry(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """A queue whose messages the Worker gets (``worker``), or others pull (``http_pull``).
+
+    ``max_batch_timeout`` and ``retry_delay`` are in seconds; no ``max_concurrency``: as the backlog asks.
+    """
+
+    queue: Text
+    type: Literal["worker", "http_pull"] = "worker"
+    max_batch_size: Annotated[int, msgspec.Meta(ge=1, le=100)] = 10
+    max_batch_timeout: Annotated[int, msgspec.Meta(ge=0, le=60)] = 5
+    max_retries: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
+    dead_letter_queue: Text | None = None
+    max_concurrency: Annotated[int, msgspec.Meta(ge=1, le=250)] | None = None
+    retry_delay: Seconds = 0
+    visibility_timeout_ms: Annotated[int, msgspec.Meta(ge=0, le=43_200_000)] | None = None
+
+
+class ServiceEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Another Worker of the runner; ``entrypoint`` is its class there, None the Worker itself."""
+
+    binding: Identifier
+    service: Text
+    entrypoint: Identifier | None = None
+
+
+def _format() -> int:
+    return FORMAT
+
+
+def _none_unserved() -> dict[str, str]:
+    return {}
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A version of a project, described.
 
     ``python`` ("3.11") and ``wflow`` are those that packed; ``files`` maps posix paths to SHA-256 in hex;
     ``unserved`` are bindings that its config declares and wflow does not have, each with its key there.
+    ``crons`` call `scheduled`; None leaves them as they were, none of them ends them.
+
+    What came later than the first bundles is not written while it says nothing, so these keep their digests;
+    a default that a function makes is written always.
     """
 
-    format: int = FORMAT
+    format: int = msgspec.field(default_factory=_format)
     name: Text
     main: Text
     python: Annotated[str, msgspec.Meta(pattern=r"^\d{1,3}\.\d{1,3}\Z")]
@@ -86,7 +153,16 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kv: Annotated[tuple[KvEntry, ...], msgspec.Meta(max_length=limits.ENTRIES)]
     vars: dict[str, object]
     files: dict[str, Sha256]
-    unserved: Annotated[dict[str, Text], msgspec.Meta(max_length=limits.ENTRIES)] = {}
+    unserved: Annotated[dict[str, Text], msgspec.Meta(max_length=limits.ENTRIES)] = msgspec.field(
+        default_factory=_none_unserved
+    )
+    d1: Annotated[tuple[D1Entry, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
+    producers: Annotated[tuple[ProducerEntry, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
+    consumers: Annotated[tuple[ConsumerEntry, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
+    services: Annotated[tuple[ServiceEntry, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
+    crons: Annotated[tuple[Cron, ...], msgspec.Meta(max_length=limits.ENTRIES)] | None = None
+    required_secrets: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
+    requirements: Annotated[tuple[Wanted, ...], msgspec.Meta(max_length=limits.ENTRIES)] = ()
 
     @property
     def digest(self) -> str:
@@ -94,8 +170,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return f"sha256:{hashlib.sha256(encode(self)).hexdigest()}"
 
 
-def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Manifest:
-    """Describe ``project``, with the digests of ``files`` when it is packed.
+def of(
+    project: Project,
+    files: Mapping[str, str] = MappingProxyType({}),
+    requirements: Sequence[str] = (),
+) -> Manifest:
+    """Describe ``project``, with the digests of ``files`` and its ``requirements`` when it is packed.
 
     Raises BundleError for a variable that JSON cannot hold.
     """
@@ -115,17 +195,57 @@ def of(project: Project, files: Mapping[str, str] = MappingProxyType({})) -> Man
                 success_retention_ms=workflow.default_retention.success_ms,
                 error_retention_ms=workflow.default_retention.error_ms,
                 admission=_admission(workflow),
+                schedules=workflow.schedules or msgspec.UNSET,
             )
             for workflow in project.workflows
             if workflow.script_name in {None, project.name}  # the others are shipped by their own project
         ),
         kv=tuple(
-            KvEntry(binding=kv.binding, id=kv.id or _namespace(project.name, kv.binding))
+            KvEntry(binding=kv.binding, id=kv.id or resource_name(project.name, kv.binding))
             for kv in project.kv_namespaces
         ),
         vars={name: _plain(value, f"vars.{name}", 0) for name, value in project.vars.items()},
         files=dict(files),
         unserved=dict(project.unserved),
+        d1=_databases(project),
+        producers=tuple(
+            ProducerEntry(
+                binding=each.binding,
+                queue=each.queue or resource_name(project.name, each.binding),
+                delivery_delay=each.delivery_delay,
+            )
+            for each in project.producers
+        ),
+        consumers=tuple(
+            ConsumerEntry(**{name: getattr(each, name) for name in ConsumerEntry.__struct_fields__})
+            for each in project.consumers
+        ),
+        services=tuple(
+            ServiceEntry(binding=each.binding, service=each.service, entrypoint=each.entrypoint)
+            for each in project.services
+        ),
+        crons=project.crons,
+        required_secrets=project.required_secrets or (),
+        requirements=tuple(requirements),
+    )
+
+
+def resource_name(project: str, binding: str) -> str:
+    """Name what a binding is bound to that names nothing: the Worker's own."""
+    return f"{project}-{binding}".lower().replace("_", "-")
+
+
+def _databases(project: Project) -> tuple[D1Entry, ...]:
+    named = [(each, resource_name(project.name, each.binding)) for each in project.d1_databases]
+    return tuple(
+        D1Entry(
+            binding=each.binding,
+            id=each.id or name,
+            name=each.name or name,
+            migrations_dir=each.migrations_dir,
+            migrations_table=each.migrations_table,
+        )
+        for each, name in named
     )
 
 
@@ -184,10 +304,52 @@ def _check(manifest: Manifest) -> None:
     except InvalidInput as error:
         raise BundleError(error.message) from error
     _refuse_twins("workflow", [workflow.name for workflow in manifest.workflows])
-    bindings = [workflow.binding for workflow in manifest.workflows] + [kv.binding for kv in manifest.kv]
-    _refuse_twins("binding", bindings)
+    _refuse_twins("binding", _bound(manifest))
+    _check_schedules(manifest)
+    _check_requirements(manifest)
+    _refuse_twins("consumer of queue", [entry.queue for entry in manifest.consumers])
     for name, value in manifest.vars.items():
         _plain(value, f"vars.{name}", 0)
+
+
+def _check_schedules(manifest: Manifest) -> None:
+    given = [*(manifest.crons or ()), *(cron for each in manifest.workflows for cron in each.schedules or ())]
+    if not given:
+        return
+    from wflow.wire import crons
+
+    if len(given) > crons.MOST:
+        raise BundleError(f"the manifest has {len(given)} crons and schedules; the limit is {crons.MOST}")
+    for cron in given:
+        try:
+            crons.parse(cron)
+        except ValueError as wrong:
+            raise BundleError(f"the manifest has the schedule {cron!r}: {wrong}") from None
+
+
+def _check_requirements(manifest: Manifest) -> None:
+    """Refuse what `pack` writes in no manifest: an installer would read options or files of the machine in it."""
+    if not manifest.requirements:
+        return
+    from wflow.bundle import requirements
+
+    if len(manifest.requirements) > requirements.REQUIRED:
+        raise BundleError(f"the manifest needs more than {requirements.REQUIRED} packages")
+    for each in manifest.requirements:
+        if requirements.checked(each, "the manifest") != each:
+            raise BundleError(
+                f"the manifest has the requirement {each[:200]!r}, which `pack` writes otherwise"
+            )
+
+
+def _bound(manifest: Manifest) -> list[str]:
+    return [
+        *(entry.binding for entry in manifest.workflows),
+        *(entry.binding for entry in manifest.kv),
+        *(entry.binding for entry in manifest.d1),
+        *(entry.binding for entry in manifest.producers),
+        *(entry.binding for entry in manifest.services),
+    ]
 
 
 def _refuse_twins(what: str, given: list[str]) -> None:
@@ -216,7 +378,3 @@ def _plain(value: object, where: str, depth: int) -> object:
         case list() | tuple():
             return [_plain(item, f"{where}[{n}]", depth + 1) for n, item in enumerate(value)]
     raise BundleError(f"`{where}` is {value!r}, which JSON cannot hold", hint="write it as text, in quotes")
-
-
-def _namespace(project: str, binding: str) -> str:
-    return f"{project}-{binding}".lower().replace("_", "-")

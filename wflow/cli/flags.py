@@ -21,7 +21,15 @@ Processes = Annotated[
     ),
 ]
 Environment = Annotated[
-    str | None, typer.Option("--env", "-e", metavar="NAME", help="The environment, an `[env.NAME]`.")
+    str | None,
+    typer.Option(
+        "--env",
+        "-e",
+        metavar="NAME",
+        envvar="CLOUDFLARE_ENV",
+        show_envvar=False,
+        help="The environment, an `[env.NAME]`; else what CLOUDFLARE_ENV says.",
+    ),
 ]
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", metavar="FILE", help="The config file, if not the nearest.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DEV_PORT: Final = 8787
 URL: Final = "WFLOW_API_URL"
 TOKEN: Final = "WFLOW_API_TOKEN"  # noqa: S105  the name of a variable
+ENVIRONMENT: Final = "CLOUDFLARE_ENV"
 KEPT: Final = "wflow login"
 
 
@@ -138,7 +139,7 @@ def _project() -> Project | None:
         config = load.find(Path.cwd())
     except ConfigError:
         return None  # not in a project
-    return load.load(path=config)
+    return load.load(path=config, environment=os.environ.get(ENVIRONMENT))
 
 
 def _listens(port: int) -> bool:

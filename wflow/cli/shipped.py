@@ -13,8 +13,18 @@ if TYPE_CHECKING:
 
     from wflow.bundle.manifest import Manifest
     from wflow.bundle.pack import Packed
+    from wflow.config.model import Project
 
 _VALUE_CHARS: Final = 60
+
+
+def built(project: Project, purpose: str) -> Project:
+    """Run the project's own build, if it has one; raises UsageError when it fails."""
+    if project.build.command is not None:
+        from wflow.bundle import prebuild
+
+        prebuild.run(project, purpose, output.say)
+    return project
 
 
 def show(packed: Packed) -> None:
@@ -43,6 +53,12 @@ def _of(manifest: Manifest) -> list[tuple[str, str]]:
     return [
         *((f"env.{each.binding} ({each.class_name})", "Workflow") for each in manifest.workflows),
         *((f"env.{each.binding} ({each.id})", "KV Namespace") for each in manifest.kv),
+        *((f"env.{each.binding} ({each.name})", "D1 Database") for each in manifest.d1),
+        *((f"env.{each.binding} ({each.queue})", "Queue") for each in manifest.producers),
+        *(
+            (f"env.{each.binding} ({_service(each.service, each.entrypoint)})", "Worker")
+            for each in manifest.services
+        ),
         *((f"env.{name} ({_value(value)})", "Environment Variable") for name, value in manifest.vars.items()),
     ]
 
@@ -54,9 +70,21 @@ def _row(binding: Mapping[str, Any]) -> tuple[str, str]:
             return f"{name} ({binding['class_name']})", "Workflow"
         case "kv_namespace":
             return f"{name} ({binding['namespace_id']})", "KV Namespace"
+        case "d1":
+            return f"{name} ({binding['database_name']})", "D1 Database"
+        case "queue":
+            return f"{name} ({binding['queue_name']})", "Queue"
+        case "service":
+            return f"{name} ({_service(binding['service'], binding.get('entrypoint'))})", "Worker"
+        case "secret_text":
+            return f"{name} (hidden)", "Secret"
         case "plain_text" | "json":
             return f"{name} ({_value(binding.get('text', binding.get('json')))})", "Environment Variable"
     return name, str(binding["type"])
+
+
+def _service(worker: str, entrypoint: str | None) -> str:
+    return f"{worker}#{entrypoint}" if entrypoint else worker
 
 
 def _value(value: object) -> str:

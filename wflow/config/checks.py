@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from wflow.config import classes, rules
-from wflow.config.environments import entries
+from wflow.config.environments import at, entries
 from wflow.config.keys import keys_of, suggestion
 from wflow.config.model import Project
 from wflow.config.report import WRONG, Report
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+
 _OWNERS_KEYS: Final = ("limits", "schedules", "default_retention", "concurrency")
-_IDLE_KEYS: Final = ("schedules",)
 _CLASSES_SHOWN: Final = 8
 _FILES_LOOKED_AT: Final = 200
 
@@ -25,10 +25,13 @@ _FILES_LOOKED_AT: Final = 200
 def check(view: Node, root: Path, report: Report) -> None:
     """Tell ``report`` what does not fit together in one environment's view of a file in ``root``."""
     keys = view.table
-    bindings = [
-        keys[field.name] for field, known in keys_of(Project) if known.bindings and field.name in keys
-    ]
+    found = [at(view, known.way) for _, known in keys_of(Project) if known.bindings]
+    bindings = [node for node in found if node is not None]
     _distinct(((name, _binding(entry)) for node in bindings for name, entry in entries(node)), report)
+    secrets = at(view, ("secrets", "required"))
+    _distinct(_each(secrets), report)
+    consumers = at(view, ("queues", "consumers"))
+    _distinct(_texts([entry.table for entry in consumers.array] if consumers else [], "queue"), report)
     workflows = [entry.table for entry in keys["workflows"].array] if "workflows" in keys else []
     _distinct(_texts(workflows, "name"), report)
     ours = []
@@ -41,11 +44,25 @@ def check(view: Node, root: Path, report: Report) -> None:
         else:
             ours.append(workflow)
             _pair(workflow, report)
-        for key in _IDLE_KEYS:
-            if key in workflow:
-                report.note(workflow[key], "checked, but without effect yet")
-    if "main" in keys:
+    _count_schedules(view, workflows, report)
+    if "main" in keys and at(view, ("build", "command")) is None:  # else it may yet be made
         _main(keys["main"], root, _texts(ours, "class_name"), report)
+
+
+def _count_schedules(view: Node, workflows: list[dict[str, Node]], report: Report) -> None:
+    given = [at(view, ("triggers", "crons")), *(workflow.get("schedules") for workflow in workflows)]
+    if not any(given):
+        return
+    from wflow.wire import crons
+
+    total = 0
+    for node in filter(None, given):
+        total += len(node.array) or 1
+        if total > crons.MOST:
+            report.wrong(
+                node, f"a Worker has at most {crons.MOST} crons and schedules; here they are {total}"
+            )
+            return
 
 
 def _distinct(named: Iterable[tuple[str, Node]], report: Report) -> None:
@@ -67,6 +84,12 @@ def _texts(tables: Iterable[dict[str, Node]], key: str) -> Iterator[tuple[str, N
         node = table.get(key)
         if node is not None and isinstance(node.value, str):
             yield node.value, node
+
+
+def _each(node: Node | None) -> Iterator[tuple[str, Node]]:
+    for each in node.array if node else ():
+        if isinstance(each.value, str):
+            yield each.value, each
 
 
 def _is_anothers(workflow: dict[str, Node], name: Node | None) -> bool:

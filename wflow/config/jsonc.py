@@ -38,6 +38,13 @@ def parse(text: str, name: str) -> Node:
         raise ConfigError(f"`{name}` nests its objects more than {names.NESTING} deep") from None
 
 
+def spans(text: str) -> dict[Place, tuple[int, int]]:
+    """Map every value to where it begins and ends in ``text``, which `parse` takes."""
+    scan = _Scan(text)
+    scan.document()
+    return scan.spans
+
+
 class _Broken(Exception):
     def __init__(self, problem: str, at: int) -> None:
         super().__init__(problem)
@@ -51,6 +58,7 @@ class _Scan:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.spans: dict[Place, tuple[int, int]] = {}
         self.ends = [found.start() for found in re.finditer("\n", text)]
 
     def document(self) -> Node:
@@ -67,6 +75,7 @@ class _Scan:
         if len(place) > names.NESTING:
             raise RecursionError
         line, start = self.position(self.at)[0], self.text[self.at : self.at + 1]
+        begin = self.at
         value: dict[str, Node] | list[Node] | str | float | bool | None
         if start == "{":
             value = self.table(place)
@@ -78,6 +87,7 @@ class _Scan:
             value = self.number()
         else:
             value = self.word()
+        self.spans[place] = (begin, self.at)
         self.blank()
         return Node(place=place, line=line, value=value)
 

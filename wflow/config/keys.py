@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from wflow.config import wrangler
 from wflow.config.report import WRONG, Report, Wrong
+from wflow.config.shapes import shaped
 from wflow.config.tree import Node, show_value
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def read(
 def table(kind: type[T]) -> Rule:
     """Make the rule for a nested table: a ``kind``."""
 
+    @shaped(table=kind)
     def rule(node: Node, report: Report) -> T | Literal[Wrong.WRONG]:
         values = read(kind, node, report)
         return WRONG if values is WRONG else kind(**values)
@@ -106,6 +108,7 @@ def tables(kind: type) -> Rule:
     """Make the rule for an array of tables: a tuple of ``kind``."""
     one = table(kind)
 
+    @shaped(tables=kind)
     def rule(node: Node, report: Report) -> tuple[object, ...] | Literal[Wrong.WRONG]:
         if not isinstance(node.value, list):
             name = node.place[-1]

@@ -36,6 +36,14 @@ def locate(text: str) -> dict[Place, int]:
     return scan.lines
 
 
+def spans(text: str) -> dict[Place, tuple[int, int]]:
+    """Map every value that stands behind a `=` or in brackets to where it begins and ends in ``text``."""
+    scan = _Scan(text)
+    with suppress(_Lost, RecursionError):
+        scan.document()
+    return scan.spans
+
+
 class _Lost(Exception):
     """The text is no TOML from here on."""
 
@@ -47,6 +55,7 @@ class _Scan:
         self.text = text
         self.at = 0
         self.lines: dict[Place, int] = {}
+        self.spans: dict[Place, tuple[int, int]] = {}
         self.counts: dict[Place, int] = {}
         self.ends = [found.start() for found in re.finditer("\n", text)]
 
@@ -110,6 +119,7 @@ class _Scan:
         return self.match(_BARE)[0]
 
     def value(self, place: Place) -> None:
+        start = self.at
         opening = self.text[self.at : self.at + 1]
         if opening in ('"', "'"):
             self.string()
@@ -119,6 +129,7 @@ class _Scan:
             self.inline_table(place)
         else:
             self.skip(_SCALAR)
+        self.spans.setdefault(place, (start, self.at))
 
     def array(self, place: Place) -> None:
         self.take("[")

@@ -15,6 +15,9 @@ Json: TypeAlias = Union[bool, int, float, str, list["Json"], dict[str, "Json"], 
 
 CONCURRENCY_MAX: Final = 1_000_000
 """More than any fleet runs at once; above it a limit is a slip of the finger."""
+QUEUE_DELAY_SECONDS_MAX: Final = 86_400
+VISIBILITY_MS_MAX: Final = 43_200_000
+"""Twelve hours: how long a pulled message may be hidden from others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,72 @@ class KvNamespace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class D1Database:
+    """One `[[d1_databases]]`."""
+
+    binding: str = field(metadata=key(rules.identifier, example='its name in `env`, e.g. "DB"'))
+    name: str | None = field(default=None, metadata=key(rules.text, at="database_name"))
+    id: str | None = field(default=None, metadata=key(rules.text, at="database_id"))
+    preview_id: str | None = field(default=None, metadata=key(rules.text, at="preview_database_id"))
+    migrations_dir: str = field(default="migrations", metadata=key(rules.text))
+    """Relative to the config file's folder."""
+    migrations_table: str = field(default="d1_migrations", metadata=key(rules.identifier))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Producer:
+    """One `[[queues.producers]]`: a queue that code sends to."""
+
+    binding: str = field(metadata=key(rules.identifier, example='its name in `env`, e.g. "JOBS"'))
+    queue: str | None = field(default=None, metadata=key(rules.queue_name))
+    delivery_delay: int | None = field(
+        default=None, metadata=key(rules.optional(rules.whole(0, QUEUE_DELAY_SECONDS_MAX)))
+    )
+    """In seconds; None leaves it to the queue."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """One `[[queues.consumers]]`: a queue whose messages go to this Worker, or are pulled from it."""
+
+    queue: str = field(metadata=key(rules.queue_name, example='the queue\'s name, e.g. "jobs"'))
+    type: str = field(default="worker", metadata=key(rules.one_of("worker", "http_pull")))
+    max_batch_size: int = field(default=10, metadata=key(rules.whole(1, 100)))
+    max_batch_timeout: int = field(default=5, metadata=key(rules.whole(0, 60)))
+    """In seconds."""
+    max_retries: int = field(default=3, metadata=key(rules.whole(0, 100)))
+    dead_letter_queue: str | None = field(default=None, metadata=key(rules.queue_name))
+    max_concurrency: int | None = field(default=None, metadata=key(rules.optional(rules.whole(1, 250))))
+    """None: as many as the backlog asks for."""
+    retry_delay: int = field(default=0, metadata=key(rules.whole(0, QUEUE_DELAY_SECONDS_MAX)))
+    """In seconds."""
+    visibility_timeout_ms: int | None = field(
+        default=None, metadata=key(rules.optional(rules.whole(0, VISIBILITY_MS_MAX)))
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One `[[services]]`: another Worker of the same runner."""
+
+    binding: str = field(metadata=key(rules.identifier, example='its name in `env`, e.g. "AUTH"'))
+    service: str = field(metadata=key(rules.worker_name, example='the Worker\'s name, e.g. "auth"'))
+    entrypoint: str | None = field(default=None, metadata=key(rules.identifier))
+    """Its class there; None is the Worker itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """`[build]`: a command that makes what is packed or loaded."""
+
+    command: str | None = field(default=None, metadata=key(rules.text))
+    cwd: str | None = field(default=None, metadata=key(rules.text))
+    """Where it runs; relative to the config file's folder, which is where it runs unless this is said."""
+    watch_dir: tuple[str, ...] = field(default=("src",), metadata=key(rules.one_or_more(rules.text)))
+    """The folders whose changes have it run again in a dev session."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dev:
     """`[dev]`: where `wflow dev` listens."""
 
@@ -101,5 +170,20 @@ class Project:
     kv_namespaces: tuple[KvNamespace, ...] = field(
         default=(), metadata=key(tables(KvNamespace), bindings=True)
     )
+    d1_databases: tuple[D1Database, ...] = field(default=(), metadata=key(tables(D1Database), bindings=True))
+    producers: tuple[Producer, ...] = field(
+        default=(), metadata=key(tables(Producer), at="queues.producers", bindings=True)
+    )
+    consumers: tuple[Consumer, ...] = field(default=(), metadata=key(tables(Consumer), at="queues.consumers"))
+    services: tuple[Service, ...] = field(default=(), metadata=key(tables(Service), bindings=True))
+    crons: tuple[str, ...] | None = field(
+        default=None, metadata=key(rules.each(rules.cron), at="triggers.crons")
+    )
+    """When `scheduled` is called; empty: never, None: as before."""
+    required_secrets: tuple[str, ...] | None = field(
+        default=None, metadata=key(rules.each(rules.identifier), at="secrets.required")
+    )
+    """What is needed of `.dev.vars` and of the runner, and nothing else is taken; None: no matter what."""
     vars: Mapping[str, Json] = field(default_factory=dict, metadata=key(rules.json_table, bindings=True))
+    build: Build = field(default=Build(), metadata=key(table(Build)))
     dev: Dev = field(default=Dev(), metadata=key(table(Dev), top_only=True))

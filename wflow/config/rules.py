@@ -10,6 +10,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from wflow.config.report import WRONG, Report, Wrong
+from wflow.config.shapes import shaped
 from wflow.config.tree import Node, show_value
 from wflow.engine import durations, names
 from wflow.errors import InvalidInput
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 TEXT_CHARS: Final = 1_024
 WORKER_NAME_CHARS: Final = 63
 """A name becomes a label of a host name at Cloudflare."""
-CRON_CHARS: Final = 256
+QUEUE_NAME_CHARS: Final = 63
 PATH_PARTS: Final = 10
 """Names in a dotted path into an instance's params."""
 INTEGER_MAX: Final = 2**63 - 1
 """TOML asks for 64 bits, and no more crosses the link."""
 
 _WORKER_NAME = re.compile(rf"[a-z0-9_][a-z0-9_-]{{0,{WORKER_NAME_CHARS - 1}}}")
+_QUEUE_NAME = re.compile(rf"\w[\w-]{{0,{QUEUE_NAME_CHARS - 1}}}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_CRON = re.compile(r"[\w*/,#?-]+(?: +[\w*/,#?-]+){4}", re.ASCII)
 _SCRIPTS: Final = (".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".cts", ".tsx")
 
 T = TypeVar("T")
@@ -54,6 +55,7 @@ def scalar(check: Callable[[object], T]) -> Rule:
 def each(one: Rule) -> Rule:
     """Make a rule for an array: a tuple of what ``one`` gives for each element."""
 
+    @shaped(each=one)
     def rule(node: Node, report: Report) -> tuple[object, ...] | Literal[Wrong.WRONG]:
         if not isinstance(node.value, list):
             return report.wrong(node, f"must be an array, not {show_value(node.value)}")
@@ -67,6 +69,7 @@ def one_or_more(one: Rule) -> Rule:
     """Make a rule for one value or an array that is not empty: a tuple either way."""
     many = each(one)
 
+    @shaped(one_or_more=one)
     def rule(node: Node, report: Report) -> object:
         if node.value == []:
             return report.wrong(node, "must not be empty; leave the key out instead")
@@ -78,9 +81,34 @@ def one_or_more(one: Rule) -> Rule:
     return rule
 
 
+def optional(one: Rule) -> Rule:
+    """Make a rule for a value that JSON may leave open by `null`: None then."""
+
+    @shaped(optional=one)
+    def rule(node: Node, report: Report) -> object:
+        return None if node.value is None else one(node, report)
+
+    return rule
+
+
+def one_of(*choices: str) -> Rule:
+    """Make a rule for one of a few words."""
+
+    @shaped(enum=list(choices))
+    @scalar
+    def rule(value: object) -> str:
+        if isinstance(value, str) and value in choices:
+            return value
+        known = " or ".join(f'"{choice}"' for choice in choices)
+        raise ValueError(f"must be {known}, not {show_value(value)}")
+
+    return rule
+
+
 def whole(low: int, high: int) -> Rule:
     """Make a rule for a whole number from ``low`` to ``high``."""
 
+    @shaped(type="integer", minimum=low, maximum=high)
     @scalar
     def rule(value: object) -> int:
         if type(value) is int and low <= value <= high:
@@ -90,6 +118,7 @@ def whole(low: int, high: int) -> Rule:
     return rule
 
 
+@shaped(type="string", minLength=1, maxLength=TEXT_CHARS)
 @scalar
 def text(value: object) -> str:
     """Take a string that shows."""
@@ -98,6 +127,7 @@ def text(value: object) -> str:
     raise ValueError(f"must be a string of 1-{TEXT_CHARS:,} printable characters, not {show_value(value)}")
 
 
+@shaped(type="string", pattern="^[A-Za-z_][A-Za-z0-9_]*$")
 @scalar
 def identifier(value: object) -> str:
     """Take what can follow ``self.env.`` or ``class`` in Python, in ASCII."""
@@ -112,9 +142,10 @@ def identifier(value: object) -> str:
     )
 
 
-workflow_name: Final = scalar(names.workflow_name)
+workflow_name: Final = shaped(type="string", minLength=1, maxLength=64)(scalar(names.workflow_name))
 
 
+@shaped(type="string", pattern=f"^{_WORKER_NAME.pattern}$")
 @scalar
 def worker_name(value: object) -> str:
     """Take a Worker's or an environment's name."""
@@ -126,6 +157,19 @@ def worker_name(value: object) -> str:
     )
 
 
+@shaped(type="string", pattern=f"^{_QUEUE_NAME.pattern}$")
+@scalar
+def queue_name(value: object) -> str:
+    """Take a queue's name."""
+    if isinstance(value, str) and _QUEUE_NAME.fullmatch(value):
+        return value
+    raise ValueError(
+        f"must be 1-{QUEUE_NAME_CHARS} letters, digits, `_` or `-`, with no `-` first, "
+        f"not {show_value(value)}"
+    )
+
+
+@shaped(type="string", pattern=r"\.py$")
 @scalar
 def python_file(value: object) -> str:
     """Take the path of a ``.py`` file inside the project; gives it with ``/`` and without ``./``."""
@@ -141,6 +185,7 @@ def python_file(value: object) -> str:
     return str(path)
 
 
+@shaped(type="string", pattern=f"^{_DATE.pattern}$")
 @scalar
 def day(value: object) -> str:
     """Take a date in quotes."""
@@ -153,6 +198,7 @@ def day(value: object) -> str:
     raise ValueError(f'must be a date in quotes, such as "2026-01-31", not {show_value(value)}')
 
 
+@shaped(type=["string", "integer"])
 @scalar
 def duration(value: object) -> int:
     """Take milliseconds, or text such as ``"3 days"``; gives milliseconds."""
@@ -164,6 +210,7 @@ def duration(value: object) -> int:
         ) from None
 
 
+@shaped(type="string")
 @scalar
 def rate(value: object) -> float:
     """Take text such as ``"300/s"``; gives how many a second."""
@@ -173,6 +220,7 @@ def rate(value: object) -> float:
         raise ValueError(f"must be a rate, not {show_value(value)}: {wrong}") from None
 
 
+@shaped(type="string")
 @scalar
 def dotted(value: object) -> str:
     """Take the names that lead to a value in an instance's params."""
@@ -186,17 +234,19 @@ def dotted(value: object) -> str:
     )
 
 
+@shaped(type="string", maxLength=256)
 @scalar
 def cron(value: object) -> str:
-    """Take the five fields of a schedule; what they mean is judged where they fire."""
-    if isinstance(value, str) and len(value) <= CRON_CHARS and _CRON.fullmatch(value):
-        return value
-    raise ValueError(
-        f'must be five fields of cron, such as "0 * * * *" (at most {CRON_CHARS} characters), '
-        f"not {show_value(value)}"
-    )
+    """Take the five fields of a schedule."""
+    from wflow.wire import crons  # only those who have schedules pay
+
+    try:
+        return crons.parse(value)
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}; not {show_value(value)}") from None
 
 
+@shaped(type="object")
 def json_table(node: Node, report: Report) -> object:
     """Take a table of anything that JSON can say as well, and give it plain."""
     if not isinstance(node.value, dict):

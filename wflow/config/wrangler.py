@@ -47,7 +47,6 @@ IGNORED: Final[Mapping[str, frozenset[str]]] = {
             "route",
             "routes",
             "rules",
-            "secrets",
             "send_metrics",
             "streaming_tail_consumers",
             "tail_consumers",
@@ -69,7 +68,10 @@ IGNORED: Final[Mapping[str, frozenset[str]]] = {
             "upstream_protocol",
         }
     ),
+    "D1Database": frozenset({"remote"}),
     "KvNamespace": frozenset({"remote"}),
+    "Producer": frozenset({"remote"}),
+    "Service": frozenset({"remote"}),
     "Workflow": frozenset({"remote"}),
 }
 """User code does not miss them."""
@@ -84,14 +86,13 @@ UNSERVED: Final[Mapping[str, frozenset[str]]] = {
             "artifacts",
             "assets",
             "browser",
-            "build",
             "cloudchamber",
             "containers",
-            "d1_databases",
             "data_blobs",
             "define",
             "dispatch_namespaces",
             "durable_objects",
+            "events",
             "exports",
             "flagship",
             "hyperdrive",
@@ -100,16 +101,13 @@ UNSERVED: Final[Mapping[str, frozenset[str]]] = {
             "media",
             "mtls_certificates",
             "pipelines",
-            "queues",
             "r2_buckets",
             "ratelimits",
             "secrets_store_secrets",
             "send_email",
-            "services",
             "site",
             "stream",
             "text_blobs",
-            "triggers",
             "unsafe",
             "unsafe_hello_world",
             "vectorize",
@@ -120,7 +118,9 @@ UNSERVED: Final[Mapping[str, frozenset[str]]] = {
             "worker_loaders",
         }
     ),
+    "D1Database": frozenset({"migrations_pattern"}),
     "Dev": frozenset({"local_protocol"}),
+    "Service": frozenset({"environment", "props"}),
 }
 """User code would miss them when it runs."""
 

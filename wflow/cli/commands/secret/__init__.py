@@ -1,0 +1,1 @@
+"""Set, list and delete what a Worker has in its `env` and nobody else reads."""
