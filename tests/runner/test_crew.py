@@ -69,7 +69,7 @@ class Harbour:
     def joined(self, peer: Peer) -> None:
         self.joining.append(cast("Sailor", peer).number)
 
-    def retire(self, peer: Peer) -> None:
+    def retire(self, peer: Peer, patience_s: float | None = None) -> None:
         self.retired.append(cast("Sailor", peer).number)
 
     def tell(self, level: str, text: str) -> None:
@@ -84,6 +84,55 @@ def work(peer: Any, *keys: int) -> None:
     """Have a runtime hold claims."""
     for key in keys:
         peer.holds[key] = cast("Claim", None)
+
+
+def test_whoever_asks_as_the_first_one_comes_up_and_is_dead_gets_another_one(monkeypatch):
+    monkeypatch.setattr(crews, "BACKOFF_S", (0.0,))
+
+    async def story() -> None:
+        asked: list[asyncio.Task[list[int]]] = []
+
+        class Rocks(Harbour):
+            def made(self) -> Peer:
+                peer = super().made()
+                if not asked:
+                    peer.kill()
+                    # This comes before anybody hears that it came up.
+                    asked.append(asyncio.get_running_loop().create_task(placed()))
+                return peer
+
+        async def placed() -> list[int]:
+            async with crew.placing([7]) as chosen:
+                return numbers(chosen.values())
+
+        crew = Crew("v1", 1, Rocks())
+        await crew.peer()
+        async with asyncio.timeout(5):
+            assert await asked[0] == [2]
+
+    asyncio.run(story())
+
+
+def test_a_runtime_that_does_not_listen_gets_nothing_while_there_is_another_one():
+    async def story() -> None:
+        harbour = Harbour()
+        crew = Crew("v1", 2, harbour)
+        await crew.peer()
+        crew.reinforce(2)
+        await settled(harbour, crew)
+        first, second = harbour.launched
+        work(second, 1, 2, 3)
+        first.hot.add(9)
+        idlest: Any = crew.idlest
+        assert idlest() is first
+        first.listens = False
+        assert idlest() is second
+        async with crew.placing([8, 9]) as chosen:
+            assert numbers(chosen.values()) == [2, 2], "nothing waits for one that may never read"
+        second.listens = False
+        assert crew.idlest() is first
+
+    asyncio.run(story())
 
 
 async def settled(harbour: Harbour, crew: Crew) -> list[int]:

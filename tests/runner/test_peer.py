@@ -16,8 +16,8 @@ from wflow.engine import facts, values
 from wflow.engine.outcome import Ok
 from wflow.errors import LinkError, LoadError
 from wflow.link import channel, frames
+from wflow.runner import exchanges, spawned
 from wflow.runner import peer as peers
-from wflow.runner import spawned
 from wflow.runner.peer import Outdated, Peer
 from wflow.runner.project import build_of
 from wflow.wire.types import HttpRequest
@@ -239,13 +239,13 @@ def test_draining_has_an_end(tmp_path):
 
 
 def test_a_runtime_takes_so_many_requests_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "FETCHES", 2)
+    monkeypatch.setattr(exchanges, "FETCHES", 2)
 
     async def story(peer: Peer, listener: Listener) -> None:
         await peer.start(tmp_path)
         await peer.load(made(tmp_path, "await asyncio.sleep(0.2); return Response('in time')"))
         fetches = [asyncio.create_task(peer.fetch(asked())) for _ in range(2)]
-        await until(lambda: len(peer._fetches) == 2, "the requests")
+        await until(lambda: len(peer.exchanges) == 2, "the requests")
         with pytest.raises(LinkError, match="2 requests under way"):
             await peer.fetch(asked())
         assert [(await fetch).status for fetch in fetches] == [200, 200]
@@ -254,7 +254,7 @@ def test_a_runtime_takes_so_many_requests_and_no_more(tmp_path, monkeypatch):
 
 
 def test_the_bodies_of_requests_take_so_much_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "FETCH_BYTES", 1_000)
+    monkeypatch.setattr(exchanges, "FETCH_BYTES", 1_000)
 
     async def story(peer: Peer, listener: Listener) -> None:
         await peer.start(tmp_path)

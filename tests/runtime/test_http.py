@@ -102,9 +102,8 @@ def test_a_response_that_was_changed_is_checked_when_it_is_sent():
     response.status = "404"
     with pytest.raises(ValueError, match="a number from 200 to 599"):
         response.parts()
-    response.status, response.body = 200, {"a": 1}
     with pytest.raises(TypeError):
-        response.parts()
+        response.body = {"a": 1}
 
 
 @dataclass
@@ -127,7 +126,7 @@ def test_json_takes_what_has_one():
     }
     response = Response.json(data, 201)
     assert response.parts()[:2] == (201, [("content-type", "application/json")])
-    assert json.loads(response.parts()[2]) == {
+    assert json.loads(asyncio.run(response.bytes())) == {
         "at": "2026-01-01T00:00:00Z",
         "on": "2026-01-01",
         "price": "1.10",
@@ -155,7 +154,8 @@ def test_a_request_gives_its_parts():
     request = Request("POST", "http://localhost:8787/a/b?id=1", [("Host", "x")], b'{"a": "\xc3\xa9"}')
 
     async def read():
-        return await request.bytes(), await request.text(), await request.json()
+        first, second = request.clone(), request.clone()
+        return await request.bytes(), await first.text(), await second.json()
 
     assert asyncio.run(read()) == (b'{"a": "\xc3\xa9"}', '{"a": "é"}', {"a": "é"})
     assert (request.method, request.path, request.headers["host"]) == ("POST", "/a/b", "x")
@@ -164,6 +164,7 @@ def test_a_request_gives_its_parts():
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_a_body_that_is_no_json_is_a_value_error(body):
     request = Request("POST", "http://x/", [], body)
+    other = request.clone()
     with pytest.raises(ValueError, match="the body is no JSON"):
         asyncio.run(request.json())
-    assert isinstance(asyncio.run(request.text()), str)
+    assert isinstance(asyncio.run(other.text()), str)

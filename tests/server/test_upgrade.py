@@ -10,9 +10,8 @@ from websockets.sync.client import connect
 
 from tests.server.live import Live
 from tests.server.small_host import API
-from wflow.server import upgrade
+from wflow.server import front, upgrade
 from wflow.server.upgrade import Upgrades
-from wflow.wire.types import HttpAnswer
 
 
 @pytest.fixture
@@ -28,13 +27,10 @@ def refusal(live, path):
     return answer.value.response
 
 
-def test_a_worker_hears_of_it_as_of_a_get(live):
-    live.host.answer = lambda _: HttpAnswer(status=426, headers=[("x-told", "so")], body=b"not here")
+def test_a_worker_hears_nothing_of_it_and_the_client_is_told_why(live):
     response = refusal(live, "/live?x=1")
-    assert (response.status_code, response.body, response.headers["x-told"]) == (426, b"not here", "so")
-    ((_, request),) = live.host.fetched
-    assert (request.method, request.url) == ("GET", f"{live.url}/live?x=1")
-    assert request.body == b""
+    assert (response.status_code, response.body) == (501, f"{front.NO_SOCKETS}\n".encode())
+    assert live.host.fetched == []
 
 
 def test_a_route_that_takes_none_answers_as_ever(live):

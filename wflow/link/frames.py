@@ -15,7 +15,7 @@ from wflow.engine.divergence import Verdict
 from wflow.engine.facts import Received
 from wflow.engine.outcome import Failure
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 FRAME_BYTES: Final = 512 * 1024 * 1024
 """A longer frame means that the peer has lost its mind; the link is closed."""
 
@@ -30,11 +30,15 @@ class _Message(msgspec.Struct, frozen=True, array_like=True, tag_field="frame"):
 
 
 class Load(_Message, frozen=True, tag=1):
-    """Import this code. ``root`` is its folder, ``manifest`` what it declares, ``secrets`` join its vars."""
+    """Import this code. ``root`` is its folder, ``manifest`` what it declares, ``secrets`` join its vars.
+
+    ``packages`` is the folder of packages of its own, empty when it has none.
+    """
 
     root: str
     manifest: bytes
     secrets: dict[str, str]
+    packages: str = ""
 
 
 class Turn(msgspec.Struct, frozen=True, array_like=True):
@@ -89,13 +93,19 @@ class Drop(_Message, frozen=True, tag=5):
 
 
 class Fetch(_Message, frozen=True, tag=6):
-    """An HTTP request for the Worker's `fetch`."""
+    """An HTTP request for the Worker's `fetch`, or that of its class ``entrypoint``.
+
+    With ``more``, pieces of the body follow. ``depth`` is how many Workers it has come through.
+    """
 
     call: int
     method: str
     url: str
     headers: Headers
     body: bytes
+    more: bool = False
+    entrypoint: str = ""
+    depth: int = 0
 
 
 class Reply(_Message, frozen=True, tag=7):
@@ -137,9 +147,65 @@ class Keep(_Message, frozen=True, tag=12):
 
 
 class Warm(_Message, frozen=True, tag=13):
-    """Import these modules, as far as that works: the code that is to be loaded will ask for most of them."""
+    """Import these modules, as far as that works: the code that is to be loaded will ask for most of them.
+
+    ``packages`` is the folder of packages of its own, empty when it has none.
+    """
 
     libraries: list[str]
+    packages: str = ""
+
+
+class Handle(_Message, frozen=True, tag=14):
+    """An event, an encoded dict, for the Worker's handler ``kind``: `scheduled`, `queue`."""
+
+    call: int
+    kind: str
+    event: bytes
+
+
+class Abandon(_Message, frozen=True, tag=15):
+    """Nobody waits for the answer to this `Fetch` any more; an `Over` follows when its handler has ended."""
+
+    call: int
+
+
+class Ask(_Message, frozen=True, tag=19):
+    """Call a method of the Worker's class ``entrypoint`` (none: its own), as another Worker has asked for.
+
+    ``args`` is an encoded list of the arguments by place and those by name; the answer is an `Answered`.
+    """
+
+    call: int
+    entrypoint: str
+    method: str
+    args: bytes
+    depth: int
+
+
+# -- both ways: bodies of requests go to the runtime, bodies of answers to the runner ---------------------
+
+
+class Piece(_Message, frozen=True, tag=16):
+    """More of a body; the ``last`` one ends it."""
+
+    call: int
+    data: bytes
+    last: bool = False
+
+
+class Taken(_Message, frozen=True, tag=17):
+    """So many bytes of a body were taken (each piece with its cost), so that as many may follow."""
+
+    call: int
+    size: int
+
+
+class Cut(_Message, frozen=True, tag=18):
+    """The body of an answer ends here, before its end."""
+
+    call: int
+    why: str
 
 
 # -- from a runtime to the runner ------------------------------------------------------------------------
@@ -202,7 +268,8 @@ class Released(_Message, frozen=True, tag=25):
 class Call(_Message, frozen=True, tag=26):
     """User code uses a binding: ``binding`` is its name in `env`, ``args`` an encoded list.
 
-    ``instance`` and ``step`` say where; they are 0 and empty for a Worker's own call.
+    ``instance`` and ``step`` say where, ``attempt`` which attempt of it and ``key`` what makes the step known
+    to others; they are 0 and empty for a Worker's own call.
     """
 
     call: int
@@ -211,15 +278,26 @@ class Call(_Message, frozen=True, tag=26):
     args: bytes
     instance: int = 0
     step: str = ""
+    attempt: int = 0
+    key: str = ""
 
 
 class Fetched(_Message, frozen=True, tag=27):
-    """The answer to a `Fetch`."""
+    """The answer to a `Fetch`.
+
+    With ``more``, pieces of the body follow, ``length`` bytes in all if that is known. ``goes_on`` says that
+    an `Over` follows when all is done that goes on after the answer; it does after ``more`` as well.
+    ``mishap`` tells of a handler that failed, encoded as `wflow.link.mishap` has it.
+    """
 
     call: int
     status: int
     headers: Headers
     body: bytes
+    more: bool = False
+    length: int | None = None
+    goes_on: bool = False
+    mishap: bytes = b""
 
 
 class Printed(_Message, frozen=True, tag=28):
@@ -246,12 +324,52 @@ class Rehearsed(_Message, frozen=True, tag=30):
     verdict: Verdict
 
 
+class Handled(_Message, frozen=True, tag=32):
+    """What came of a `Handle`: an encoded dict, or the failure of a handler that raised."""
+
+    call: int
+    answer: bytes = b""
+    failure: Failure | None = None
+
+
+class Over(_Message, frozen=True, tag=33):
+    """Nothing of this `Fetch` goes on any more."""
+
+    call: int
+
+
+class Answered(_Message, frozen=True, tag=34):
+    """What came of an `Ask`: a value, or what the method raised; ``goes_on`` as with `Fetched`."""
+
+    call: int
+    value: bytes
+    failure: Failure | None = None
+    goes_on: bool = False
+
+
 class Outdated(_Message, frozen=True, tag=31):
     """What was imported ahead is not what the code would import now; nothing is loaded, a new process can."""
 
 
 ToRuntime = (
-    Load | Play | Acked | Deliver | Drop | Fetch | Reply | Drain | Steer | Rehearse | HandBack | Keep | Warm
+    Load
+    | Play
+    | Acked
+    | Deliver
+    | Drop
+    | Fetch
+    | Reply
+    | Drain
+    | Steer
+    | Rehearse
+    | HandBack
+    | Keep
+    | Warm
+    | Handle
+    | Abandon
+    | Ask
+    | Piece
+    | Taken
 )
 ToRunner = (
     Hello
@@ -266,4 +384,10 @@ ToRunner = (
     | Printed
     | Evicted
     | Rehearsed
+    | Handled
+    | Over
+    | Answered
+    | Piece
+    | Taken
+    | Cut
 )

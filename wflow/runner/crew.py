@@ -19,6 +19,8 @@ BACKOFF_S: Final = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
 """Before a runtime is started again after so many deaths in a row; the last one for all that follow."""
 STEADY_S: Final = 30.0
 """A runtime that lived so long had no part in the deaths before it."""
+RENEWAL_S: Final = 3600.0
+"""How long what runs may go on for in a runtime that is replaced for its secrets have changed."""
 
 
 class Base(Protocol):
@@ -32,7 +34,7 @@ class Base(Protocol):
         """Hear of one more that takes new work."""
         ...
 
-    def retire(self, peer: Peer) -> None:
+    def retire(self, peer: Peer, patience_s: float | None = None) -> None:
         """Let a runtime finish what it does, and end it."""
         ...
 
@@ -61,6 +63,7 @@ class Crew:
         self._first: asyncio.Task[Peer] | None = None
         self._followers: set[asyncio.Task[None]] = set()
         self._outgoing: list[Peer] = []
+        self._unhurried: set[Peer] = set()
         self._renewals = 0
         self._renewed = asyncio.Event()
         self._deaths = 0
@@ -82,7 +85,7 @@ class Crew:
 
     def idlest(self) -> Peer | None:
         """Give the one with the least to do, of several the oldest; None when nobody is up."""
-        up = [peer for peer in self.members if self.takes(peer)]
+        up = self._up()
         return min(up, key=lambda peer: peer.work + self._coming[peer]) if up else None
 
     async def peer(self) -> Peer:
@@ -90,7 +93,8 @@ class Crew:
         found = self.idlest()
         if found is not None:
             return found
-        if self._first is None:
+        # One that has come up, and is dead already, would be awaited again and again within this pass.
+        if self._first is None or self._first.done():
             self._first = self._loop.create_task(self._begin())
             self._first.add_done_callback(self._begun)
         return await asyncio.shield(self._first)
@@ -137,8 +141,21 @@ class Crew:
         self._follow(self._most - 1)
         self._relieve()
 
+    async def renew(self) -> None:
+        """Have new processes take over from those that are up, as what they were loaded with has changed.
+
+        Their code is as good as ever: what runs in them has RENEWAL_S to come to its end. Raises LoadError
+        and LinkError; then nothing has changed.
+        """
+        if self.everyone or self.starting:
+            peer = await self._base.launch(self._version)
+            self._unhurried.update(self.members)
+            self.replace(peer)
+            self._base.joined(peer)
+
     def lost(self, peer: Peer) -> bool:
         """Strike a runtime out that is dead; tell whether anybody should have known it to be at work."""
+        self._unhurried.discard(peer)
         if peer in self._outgoing:
             self._outgoing.remove(peer)
         if peer not in self.members:
@@ -159,8 +176,13 @@ class Crew:
     def _following(self) -> int:
         return sum(not follower.cancelling() for follower in self._followers)
 
-    def _choose(self, instances: Sequence[int]) -> dict[int, Peer]:
+    def _up(self) -> list[Peer]:
+        """List those that take new work; who does not read what it is told only if all are like that."""
         up = [peer for peer in self.members if self.takes(peer)]
+        return [peer for peer in up if peer.listens] or up
+
+    def _choose(self, instances: Sequence[int]) -> dict[int, Peer]:
+        up = self._up()
         chosen = {key: peer for peer in up if peer.hot for key in instances if key in peer.hot}
         more = Counter(chosen.values())
         loads = [(peer.work + self._coming[peer] + more[peer], n) for n, peer in enumerate(up)]
@@ -195,7 +217,8 @@ class Crew:
         return known
 
     def _begun(self, task: asyncio.Task[Peer]) -> None:
-        self._first = None
+        if self._first is task:
+            self._first = None
         if not task.cancelled():
             task.exception()  # whoever waited for it has it; and it may be that nobody does any more
 
@@ -234,7 +257,9 @@ class Crew:
     def _relieve(self) -> None:
         """Retire those whose places are taken, or will not be."""
         while len(self._outgoing) > self._following:
-            self._base.retire(self._outgoing.pop(0))
+            peer = self._outgoing.pop(0)
+            self._base.retire(peer, RENEWAL_S if peer in self._unhurried else None)
+            self._unhurried.discard(peer)
 
     async def _pause(self) -> None:
         """Wait for as long as the deaths before it ask for, or until there is new code."""

@@ -86,6 +86,7 @@ async def serving(app: Any, sockets: list[socket.socket]) -> AsyncIterator[None]
         timeout_graceful_shutdown=GOODBYE_S,
     )
     server = _server()(config)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     task = asyncio.get_running_loop().create_task(server.serve(sockets=sockets))
     while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.001)
@@ -150,6 +151,11 @@ def _server() -> type[Any]:
             yield
 
     return Server
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what uvicorn says of an answer that broke off: whoever sent it has told so, and why."""
+    return record.msg != "ASGI callable returned without completing response."
 
 
 @contextlib.contextmanager

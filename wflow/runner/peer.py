@@ -7,15 +7,18 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from wflow.bindings.binding import Raised
 from wflow.bundle import manifest as manifests
+from wflow.engine import names, values
 from wflow.engine.divergence import Verdict
 from wflow.engine.outcome import Failure
 from wflow.errors import LinkError, LoadError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
+from wflow.runner.asked import Asked, Ended
+from wflow.runner.exchanges import Exchanges
 from wflow.runner.spawned import spawn
 from wflow.runner.streams import Streams
-from wflow.wire.types import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from wflow.runner.holds import Hold
     from wflow.runner.registry import Build
     from wflow.runner.spawned import Process, Spawn
+    from wflow.wire.types import HttpAnswer, HttpRequest
 
 T = TypeVar("T")
 
@@ -31,10 +35,8 @@ START_S: Final = 30.0
 """How long a runtime may take to come up, and again to import the user's code."""
 LAST_WORDS_S: Final = 0.5
 """How long the link may outlive the process: a child of the user's code may have inherited its end."""
-FETCHES: Final = 10_000
-"""Requests that one runtime works on at once."""
-FETCH_BYTES: Final = 256 * 1024 * 1024
-"""What the bodies of these requests may take together."""
+LINGER_S: Final = 31.0
+"""How long, beyond its patience, a drain waits for what goes on after answers; it is over in 30 seconds."""
 REHEARSALS: Final = 1_000
 """Journals that wait in one runtime to be tried, at once."""
 CALLED_BYTES: Final = 128 * 1024 * 1024
@@ -43,6 +45,8 @@ CALL_BYTES: Final = 4 * 1024
 """What is reckoned for each, besides its arguments."""
 FRESH: Final = 256
 """Instances that a runtime should have been handed at once without a word of them since."""
+HANDLE_S: Final = names.HANDLE_S + 45.0
+"""How long an event may take in all: its handler, and what that lets go on."""
 REHEARSE_S: Final = 30.0
 """How long the verdict on a journal may take, with those that were asked for before it."""
 
@@ -92,12 +96,10 @@ class Peer:
         self._process: Process | None = None
         self._up: asyncio.Future[None] = self._loop.create_future()
         self._loaded: asyncio.Future[None] = self._loop.create_future()
-        self._fetches: dict[int, asyncio.Future[HttpAnswer]] = {}
-        self._fetch_bytes = 0
+        self.exchanges = Exchanges(self._channel.send, self.settle)
         self._called_bytes = 0
-        self._next_fetch = 0
-        self._rehearsals: dict[int, asyncio.Future[Verdict]] = {}
-        self._next_rehearsal = 0
+        self._events: Asked[frames.Handled] = Asked()
+        self._rehearsals: Asked[Verdict] = Asked()
         self._quiet = asyncio.Event()
         self._over = asyncio.Event()
         self._listening = asyncio.Event()
@@ -120,12 +122,13 @@ class Peer:
     @property
     def busy(self) -> bool:
         """Whether it holds claims or owes answers."""
-        return bool(self.holds or self._fetches or self._rehearsals)
+        owed = self.exchanges or self.exchanges.lingers or self._rehearsals or self._events
+        return bool(self.holds or owed)
 
     @property
     def work(self) -> int:
         """How much it has to do: claims, and requests."""
-        return len(self.holds) + len(self._fetches)
+        return len(self.holds) + len(self.exchanges) + len(self._events)
 
     @property
     def pid(self) -> int | None:
@@ -150,9 +153,9 @@ class Peer:
         await connect(self._channel, ours)
         await self._within(self._up, "come up")
 
-    def warm(self, libraries: Sequence[str]) -> None:
+    def warm(self, libraries: Sequence[str], packages: Path | None = None) -> None:
         """Have it import ahead what other code was found to import (its peer's ``libraries``)."""
-        self._channel.send(frames.Warm(list(libraries)))
+        self._channel.send(frames.Warm(list(libraries), "" if packages is None else str(packages)))
 
     async def load(self, build: Build) -> None:
         """Import a build's code; raises LoadError with the user's part of the traceback, and LinkError.
@@ -160,12 +163,15 @@ class Peer:
         Raises Outdated when it was warmed, and had better not have been.
         """
         self.build = build
-        self._channel.send(frames.Load(str(build.root), manifests.encode(build.manifest), build.secrets))
+        packages = "" if build.packages is None else str(build.packages)
+        described = manifests.encode(build.manifest)
+        self._channel.send(frames.Load(str(build.root), described, build.secrets, packages))
         await self._within(self._loaded, "import the code")
 
     def send(self, message: frames.ToRuntime) -> None:
         """Say something; a dead process hears nothing."""
-        self._channel.send(message)
+        # Instances wait for it that a commit is on disk.
+        (self._channel.send_now if isinstance(message, frames.Acked) else self._channel.send)(message)
         if isinstance(message, frames.Play) and not self._channel.closed:
             self.fresh.update([turn.instance for turn in message.turns])
         elif isinstance(message, frames.Drop):
@@ -192,31 +198,34 @@ class Peer:
             self._channel.resume()
 
     async def fetch(self, request: HttpRequest) -> HttpAnswer:
-        """Hand over a request and wait for its answer.
-
-        Raises LinkError when the process dies first, or has too much to do.
-        """
+        """Hand over a request and wait for its answer; raises what `Exchanges.fetch` does."""
         if self._channel.closed:
             raise LinkError("the runtime is gone")
-        if len(self._fetches) >= FETCHES:
-            raise LinkError(f"the Worker has {FETCHES:,} requests under way; that is the limit")
-        size = len(request.body)
-        if self._fetch_bytes + size > FETCH_BYTES:
-            raise LinkError(f"the Worker's requests under way take {FETCH_BYTES:,} bytes; that is the limit")
-        self._fetch_bytes += size
-        self._next_fetch += 1
-        number = self._next_fetch
-        future: asyncio.Future[HttpAnswer] = self._loop.create_future()
-        self._fetches[number] = future
+        return await self.exchanges.fetch(request)
+
+    async def handle(self, kind: str, event: object) -> object:
+        """Have the Worker's handler `scheduled` or `queue` called with a dict, and give its answer, another.
+
+        Raises Raised with what the handler raised, LinkError when the process dies first: Ended if that was
+        the runner's doing.
+        """
+        if self._channel.closed:
+            raise Ended("the runtime is gone")
+        raw = values.encode(event, limit=frames.FRAME_BYTES // 4)
         try:
-            self._channel.send(
-                frames.Fetch(number, request.method, request.url, request.headers, request.body)
-            )
-            return await future
+            with self._events.asking() as (number, future):
+                self._channel.send(frames.Handle(number, kind, raw))
+                async with asyncio.timeout(HANDLE_S):
+                    handled = await future
+        except TimeoutError:
+            # The runtime gives handlers up that take too long, unless they block it for good.
+            self.kill()
+            raise LinkError(f"the Worker's {kind}() did not come to an end") from None
         finally:
-            self._fetch_bytes -= size
-            self._fetches.pop(number, None)
             self.settle()
+        if handled.failure is not None:
+            raise Raised(handled.failure)
+        return values.decode(handled.answer)
 
     async def rehearse(self, turn: frames.Turn) -> Verdict:
         """Try a journal, which is in ``turn``, against this runtime's code; nothing comes of it.
@@ -231,20 +240,16 @@ class Peer:
             raise LinkError(f"the runtime has {REHEARSALS:,} journals to try; that is the limit")
         if sum(map(len, turn.records or ())) > frames.FRAME_BYTES // 2:
             return _untold(f"its journal takes more than {frames.FRAME_BYTES // 2:,} bytes")
-        self._next_rehearsal += 1
-        number = self._next_rehearsal
-        future: asyncio.Future[Verdict] = self._loop.create_future()
-        self._rehearsals[number] = future
         try:
-            self._channel.send(frames.Rehearse(number, turn))
-            async with asyncio.timeout(REHEARSE_S):
-                return await future
+            with self._rehearsals.asking() as (number, future):
+                self._channel.send(frames.Rehearse(number, turn))
+                async with asyncio.timeout(REHEARSE_S):
+                    return await future
         except TimeoutError:
             return _untold(
                 f"the code did not come to rest within {REHEARSE_S:.0f} s: it blocks, or has much to do"
             )
         finally:
-            self._rehearsals.pop(number, None)
             self.settle()
 
     def settle(self) -> None:
@@ -259,11 +264,12 @@ class Peer:
         if self.alive:
             self._channel.send(frames.Drain())
             self.settle()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
                     await self._quiet.wait()
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self.exchanges.calm()
         self.kill()
 
     def kill(self) -> None:
@@ -304,13 +310,19 @@ class Peer:
                     _fail(self._loaded, Outdated("what the runtime imported ahead has changed since"))
                 case frames.NotLoaded(text, trace, file, line, hint):
                     _fail(self._loaded, LoadError(text, hint=hint, trace=trace, file=file, line=line))
-                case frames.Fetched(call, status, headers, body):
-                    future = self._fetches.get(call)
-                    if future is not None and not future.done():
-                        future.set_result(HttpAnswer(status=status, headers=headers, body=body))
+                case (
+                    frames.Fetched()
+                    | frames.Answered()
+                    | frames.Over()
+                    | frames.Piece()
+                    | frames.Taken()
+                    | frames.Cut()
+                ):
+                    self.exchanges.hear(message)
+                case frames.Handled(call):
+                    self._events.answer(call, message)
                 case frames.Rehearsed(call, verdict):
-                    if (asked := self._rehearsals.get(call)) is not None and not asked.done():
-                        asked.set_result(verdict)
+                    self._rehearsals.answer(call, verdict)
                 case frames.Commit(claims=claims) if self.fresh:
                     self._heard_of([key for key, _ in claims])
                     self._listener.heard(self, message)
@@ -340,10 +352,9 @@ class Peer:
         gone = LinkError("the runtime is gone", hint=None if error is None else error.message)
         _fail(self._up, gone)
         _fail(self._loaded, LinkError("the process ended while it imported the code", hint=_AT_THE_TOP))
-        for fetch in self._fetches.values():
-            _fail(fetch, gone)
-        for rehearsal in self._rehearsals.values():
-            _fail(rehearsal, gone)
+        self.exchanges.fail(gone)
+        self._events.fail(Ended("the runtime was ended") if self.killed else gone)
+        self._rehearsals.fail(gone)
         self._end()
         self._quiet.set()
         self._listening.set()

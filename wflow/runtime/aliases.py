@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 MODULES: Final[Mapping[str, str]] = {
     "workers": "wflow.runtime.workers",
     "workers.asgi": "wflow.runtime.workers.asgi",
+    "workers.wsgi": "wflow.runtime.workers.wsgi",
     "workers.workflows": "wflow.runtime.workers.workflows",
     "asgi": "wflow.runtime.workers.asgi",
 }

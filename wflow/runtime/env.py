@@ -79,12 +79,18 @@ class Env:
 
 def build(manifest: Manifest, secrets: Mapping[str, str], call: Caller) -> Env:
     """Make the env of one version: stubs that call over the link, variables, and secrets over variables."""
+    from wflow.runtime.service import Service  # whose modules import this one
+
     held: dict[str, object] = {**manifest.vars, **secrets}
+    unserved = dict(manifest.unserved)
     for binding in declared(manifest):
         module = catalogue.find(bindings, binding.kind)
-        assert module is not None, f"no file for bindings of kind {binding.kind}"
-        held[binding.name] = module.stub(_Sending(binding.name, call))
-    return Env(held, manifest.unserved)
+        if module is None:
+            unserved[binding.name] = binding.kind
+        else:
+            stub = Service if binding.kind == "service" else module.stub
+            held[binding.name] = stub(_Sending(binding.name, call))
+    return Env(held, unserved)
 
 
 @dataclass(frozen=True, slots=True)

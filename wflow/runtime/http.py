@@ -2,159 +2,249 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeAlias, overload
 from urllib.parse import urlsplit
 
 import msgspec
 
+from wflow.runtime import forms
+from wflow.runtime.body import Body, BodyStream, Source, source_of, type_of
+from wflow.runtime.forms import Blob, FormData
+from wflow.runtime.headers import Headers, Query, cookie, cookies_of, expiry
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Coroutine
+    from datetime import datetime
+    from typing import Self
+
+    from wflow.runtime.headers import Given
+
+__all__ = ["Headers", "Message", "Request", "Response"]
+
+Octets: TypeAlias = bytes
+"""What `bytes` is, where a method has that name."""
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+PLAIN: Final = "text/plain; charset=utf-8"
 
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
-_VALUE: Final = re.compile(r"[^\r\n\0\u0100-\U0010ffff]*")
+class Message:
+    """What requests and answers have in common: headers, and a body that can be read once."""
+
+    headers: Headers
+    _body: Body
+
+    @property
+    def body_used(self) -> bool:
+        """Whether the body was read; reading it again raises OSError."""
+        return self._body.used
+
+    @property
+    def bodyUsed(self) -> bool:  # noqa: N802 - Cloudflare's spelling
+        """As `body_used`."""
+        return self.body_used
+
+    async def bytes(self) -> Octets:
+        """Give the body, of 100 MiB at most."""
+        return await self._body.read()
+
+    async def buffer(self) -> Octets:
+        """Give the body."""
+        return await self.bytes()
+
+    arrayBuffer = array_buffer = buffer  # noqa: N815 - Cloudflare's spelling
+
+    async def text(self) -> str:
+        """Give the body as text; bytes that are no UTF-8 are replaced."""
+        return (await self.bytes()).decode(errors="replace")
+
+    async def blob(self) -> Blob:
+        """Give the body as a Blob, with its content type."""
+        return Blob(await self.bytes(), self.headers.get("content-type"))
+
+    async def form_data(self) -> FormData:
+        """Give the body as a form, multipart or urlencoded.
+
+        Raises TypeError when it is none, ValueError for a broken one.
+        """
+        return await forms.parse(self.headers.get("content-type"), self.bytes)
+
+    formData = form_data  # noqa: N815 - Cloudflare's spelling
+
+    async def _json(self) -> Any:
+        raw = await self.bytes()
+        try:
+            return msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as wrong:
+            raise ValueError(f"the body is no JSON: {wrong}") from None
 
 
-class Headers:
-    """Headers by name in any case; the first value wins in `get`, `append` keeps several.
-
-    Raises ValueError for a name or a value that HTTP cannot carry; a line break in one would begin another
-    header.
-    """
-
-    def __init__(self, given: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None) -> None:
-        """Copy what is given."""
-        pairs = given if isinstance(given, list) else [] if given is None else given.items()
-        self._pairs = [_pair(name, value) for name, value in pairs]
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """Find a header."""
-        name = name.lower()
-        return next((value for key, value in self._pairs if key == name), default)
-
-    def append(self, name: str, value: str) -> None:
-        """Add one more value."""
-        self._pairs.append(_pair(name, value))
-
-    def items(self) -> list[tuple[str, str]]:
-        """List names and values, as often as they stand."""
-        return list(self._pairs)
-
-    def __getitem__(self, name: str) -> str:
-        """Get a header, or raise KeyError."""
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name: str, value: str) -> None:
-        """Set a header, for good."""
-        new = _pair(name, value)
-        self._pairs = [*(pair for pair in self._pairs if pair[0] != new[0]), new]
-
-    def __contains__(self, name: object) -> bool:
-        """Tell whether a header is there."""
-        return isinstance(name, str) and self.get(name) is not None
-
-    def __iter__(self) -> Iterator[str]:
-        """Go through the names."""
-        return iter(dict(self._pairs))
-
-    def __len__(self) -> int:
-        """Count the pairs."""
-        return len(self._pairs)
-
-
-class Request:
+class Request(Message):
     """An HTTP request; ``url`` is absolute."""
 
-    def __init__(self, method: str, url: str, headers: list[tuple[str, str]], body: bytes) -> None:
-        """Keep the parts."""
+    cf: None = None
+    """What Cloudflare's network knows of a request: nothing, here."""
+
+    def __init__(self, method: str, url: str, headers: list[tuple[str, str]], body: Source = b"") -> None:
+        """Keep the parts; the body is bytes, or what gives them."""
         self.method = method
         self.url = url
         self.headers = Headers(headers)
-        self._body = body
+        self._body = Body(body)
 
     @property
     def path(self) -> str:
         """The path part of the URL."""
         return urlsplit(self.url).path
 
-    async def bytes(self) -> bytes:
-        """Give the body."""
-        return self._body
+    @property
+    def query(self) -> Query:
+        """The parameters of the URL by name; raises ValueError for more than 10,000."""
+        return Query(urlsplit(self.url).query)
 
-    async def text(self) -> str:
-        """Give the body as text; bytes that are no UTF-8 are replaced."""
-        return self._body.decode(errors="replace")
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies by name."""
+        return cookies_of("; ".join(self.headers.get_all("cookie") or ()))
+
+    @property
+    def body(self) -> BodyStream | None:
+        """The body, to be gone through in pieces; None when there is none."""
+        return None if self._body.empty else BodyStream(self._body)
+
+    def sent(self) -> Source:
+        """Give the body to whoever sends it on; raises OSError for a stream that was read."""
+        return self._body.send()
 
     async def json(self) -> Any:
         """Give the body read as JSON; raises ValueError when it is none."""
-        try:
-            return msgspec.json.decode(self._body)
-        except (msgspec.DecodeError, RecursionError) as wrong:
-            message = f"the body is no JSON: {wrong}"
-            raise ValueError(message) from None
+        return await self._json()
+
+    def clone(self) -> Request:
+        """Make another one, whose body can be read as well; raises OSError when it was read."""
+        return Request(self.method, self.url, self.headers.items(), self._body.branch().take())
 
 
-class Response:
-    """An HTTP answer: a text or bytes body, a status and headers."""
+class _Makes(Protocol):
+    def __call__(self, data: object, status: int = 200, headers: Given = None) -> Response: ...
 
-    def __init__(
-        self,
-        body: str | bytes | bytearray | memoryview | None = None,
-        status: int = 200,
-        headers: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None,
-    ) -> None:
-        """Keep the parts; text is sent as UTF-8.
 
-        Raises TypeError for another body, ValueError for a wrong status or header.
+class _Json:
+    """`json`, which is one thing of the class and another of an answer."""
+
+    @overload
+    def __get__(self, response: None, kind: type[Response]) -> _Makes: ...
+    @overload
+    def __get__(self, response: Response, kind: type[Response]) -> Callable[[], Coroutine[Any, Any, Any]]: ...
+    def __get__(self, response: Response | None, kind: type[Response]) -> Any:
+        return kind.from_json if response is None else response._json  # noqa: SLF001 - it is ours
+
+
+class Response(Message):
+    """An HTTP answer: a status, headers, and a body."""
+
+    def __init__(self, body: object = None, status: int = 200, headers: Given = None) -> None:
+        """Keep the parts; text is sent as UTF-8, what gives text or bytes piece by piece as a stream.
+
+        The body may be a form or a blob, too. Raises TypeError for another one, ValueError for a wrong status
+        or header.
         """
         self.status = status
         self.headers = Headers(headers)
         self.body = body
-        self.parts()
-        if isinstance(body, str) and "content-type" not in self.headers:
-            self.headers["content-type"] = "text/plain; charset=utf-8"
+        check(status)
+        if type_of(self._given) is None and isinstance(self._given, str):
+            self._set_type(PLAIN)
+        elif (kind := type_of(self._given)) is not None:
+            self._set_type(kind)
 
-    def parts(self) -> tuple[int, list[tuple[str, str]], bytes]:
+    @property
+    def body(self) -> Any:
+        """What the body was made of; it can be set anew. Raises TypeError for what is no body."""
+        return self._given
+
+    @body.setter
+    def body(self, body: object) -> None:
+        self._body = Body(source_of(body, "Response"))
+        self._given = body
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status tells of success."""
+        return 200 <= self.status <= 299
+
+    def parts(self) -> tuple[int, list[tuple[str, str]], Source]:
         """Give what is sent: status, headers and body as they are now; raises as the constructor does."""
-        body: object = "" if self.body is None else self.body
-        if not isinstance(body, (str, bytes, bytearray, memoryview)):
-            kind = type(body).__name__
-            raise TypeError(f"a Response's body is text or bytes, not {kind}; Response.json takes the rest")
-        status: object = self.status
-        if not isinstance(status, int) or not 200 <= status <= 599:
-            raise ValueError(f"a Response's status is a number from 200 to 599, not {status!r}")
-        headers = Headers(self.headers).items()
-        return int(status), headers, body.encode() if isinstance(body, str) else bytes(body)
+        check(self.status)
+        return int(self.status), Headers(self.headers).items(), self._body.send()
 
-    @staticmethod
-    def json(
-        data: object,
-        status: int = 200,
-        headers: Headers | Mapping[str, str] | list[tuple[str, str]] | None = None,
-    ) -> Response:
-        """Answer with JSON; dates, Decimals and UUIDs become text. Raises TypeError for what has no JSON."""
-        response = Response(msgspec.json.encode(data, enc_hook=_refuse), status, headers)
-        if "content-type" not in response.headers:
-            response.headers["content-type"] = "application/json"
+    def set_cookie(
+        self,
+        name: str,
+        value: str = "",
+        *,
+        max_age: int | None = None,
+        expires: datetime | str | None = None,
+        path: str | None = "/",
+        domain: str | None = None,
+        secure: bool = False,
+        httponly: bool = False,
+        samesite: str | None = "Lax",
+    ) -> None:
+        """Add a cookie; raises ValueError for what HTTP cannot carry."""
+        said = {"path": path, "domain": domain, "secure": secure, "httponly": httponly, "samesite": samesite}
+        text = cookie(name, value, max_age=max_age, expires=expiry(expires), **said)
+        self.headers.append("set-cookie", text)
+
+    def delete_cookie(self, name: str, *, path: str = "/", domain: str | None = None) -> None:
+        """Have the client forget a cookie."""
+        epoch = "Thu, 01 Jan 1970 00:00:00 GMT"
+        self.set_cookie(name, "", max_age=0, expires=epoch, path=path, domain=domain)
+
+    json = _Json()
+    """``Response.json(data)`` makes an answer of data, as `from_json`; ``await response.json()`` reads one.
+
+    The first raises TypeError for what has no JSON, the second ValueError when the body is none.
+    """
+
+    @classmethod
+    def from_json(cls, data: object, status: int = 200, headers: Given = None) -> Self:
+        """Answer with JSON: datetimes, Decimals and UUIDs become text. Raises TypeError for what has none."""
+        response = cls(encoded(data), status, headers=headers)
+        response._set_type("application/json")
         return response
 
-    @staticmethod
-    def redirect(url: str, status: int = 302) -> Response:
-        """Send the client elsewhere."""
-        return Response(None, status, {"location": url})
+    @classmethod
+    def redirect(cls, url: str, status: int = 302) -> Self:
+        """Send the client elsewhere; raises ValueError for a status that is no redirect."""
+        if status not in REDIRECTS:
+            raise ValueError(f"a redirect's status is one of {', '.join(map(str, sorted(REDIRECTS)))}")
+        return cls(None, status, headers={"location": url})
+
+    @classmethod
+    def error(cls) -> Self:
+        """Answer that something failed, and no more than that: 500, without a body."""
+        return cls(None, 500)
+
+    def clone(self) -> Self:
+        """Make another one, whose body can be read as well; raises OSError when it was read."""
+        other = type(self)(None, self.status, headers=self.headers)
+        other._body, other._given = self._body.branch(), self._given  # noqa: SLF001 - it is ours
+        return other
+
+    def _set_type(self, content_type: str) -> None:
+        if "content-type" not in self.headers:
+            self.headers["content-type"] = content_type
 
 
-def _pair(name: object, value: object) -> tuple[str, str]:
-    key, text = str(name).lower(), str(value)
-    if not _NAME.fullmatch(key):
-        raise ValueError(f"{name!r} is no name of a header")
-    if not _VALUE.fullmatch(text):
-        raise ValueError(f"the header {key!r} cannot be {text!r}: no line breaks, and nothing beyond Latin-1")
-    return key, text
+def check(status: object) -> None:
+    """Raise ValueError for what is no status of an answer."""
+    if isinstance(status, bool) or not isinstance(status, int) or not 200 <= status <= 599:
+        raise ValueError(f"a Response's status is a number from 200 to 599, not {status!r}")
+
+
+def encoded(data: object) -> Octets:
+    """Write data as JSON; raises TypeError for what has none."""
+    return msgspec.json.encode(data, enc_hook=_refuse)
 
 
 def _refuse(value: object) -> NoReturn:

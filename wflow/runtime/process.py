@@ -23,20 +23,23 @@ from wflow.engine.facts import Moved
 from wflow.errors import LinkError, LoadError, WflowError, WorkflowInternalError
 from wflow.link import frames
 from wflow.link.channel import Channel, connect
-from wflow.runtime import beginning, loader, worker, workers
+from wflow.runtime import beginning, late, loader, workers
 from wflow.runtime.ahead import Ahead, Outdated
 from wflow.runtime.attempt import THREADS, Place, here
 from wflow.runtime.clock import now
 from wflow.runtime.context import Context
 from wflow.runtime.env import Env, build
+from wflow.runtime.exchanges import Exchanges
 from wflow.runtime.failures import error_of, failure_of
 from wflow.runtime.loop import in_order
 from wflow.runtime.outbox import Outbox, Unplayed
 from wflow.runtime.output import Output
 from wflow.runtime.rehearsal import refuse, rehearse, unplayed
 from wflow.runtime.residency import Residency
+from wflow.runtime.seed import effects_key
 from wflow.runtime.starting import Starting
 from wflow.runtime.streamed import Pieces
+from wflow.runtime.together import Together
 from wflow.runtime.turn import Turn
 
 if TYPE_CHECKING:
@@ -86,6 +89,7 @@ class Runtime:
             on_full=lambda: self.output.hold(held=self.channel.full),
         )
         self.outbox = Outbox(self.channel.send_now)
+        self.together = Together()
         self.pieces = Pieces(self.call)
         self.output = Output(self._loop, self.channel.send)
         self._limits: dict[str, int] = {}
@@ -99,7 +103,7 @@ class Runtime:
         self._young: list[tuple[Turn, str]] = []
         self._old: list[tuple[Turn, str]] = []
         self._calls: dict[int, asyncio.Future[object]] = {}
-        self._fetches: set[asyncio.Task[None]] = set()
+        self.exchanges = Exchanges(self.channel.send)
         self._next_call = 0
 
     async def serve(self, sock: socket.socket) -> None:
@@ -117,8 +121,7 @@ class Runtime:
         self.channel.close()
         for turn in list(self._turns.values()):
             turn.drop()
-        for task in self._fetches:
-            task.cancel()
+        self.exchanges.close()
         for future in self._calls.values():
             if not future.done():
                 future.set_exception(LinkError("the runtime is gone"))
@@ -160,15 +163,12 @@ class Runtime:
                     self._play(turns)
                 case frames.Reply():
                     self._reply(message)
-                case frames.Fetch():
-                    task = self._loop.create_task(self._fetch(message))
-                    self._fetches.add(task)
-                    task.add_done_callback(self._fetches.discard)
                 case frames.Deliver() | frames.Steer() | frames.Drop() | frames.HandBack() | frames.Keep():
                     self._hear_of(message)
                 case frames.Load():
                     self._load(message)
-                case frames.Warm(libraries):
+                case frames.Warm(libraries, packages):
+                    loader.equip(packages)
                     if self._warm is not None:
                         self._warm(libraries, self.output)
                 case frames.Rehearse():
@@ -179,6 +179,8 @@ class Runtime:
                         self.channel.send(frames.Released([spec.instance for spec in specs]))
                     for turn in list(self._turns.values()):
                         _tell(turn, turn.drain)
+                case _:
+                    self.exchanges.hear(message)
 
     def _hear_of(self, message: OfTurns) -> None:
         """Hear of instances that are in memory, or were, or are to be."""
@@ -217,7 +219,9 @@ class Runtime:
             self._limits = {entry.name: entry.step_limit for entry in manifest.workflows}
             self._env = workers.env = build(manifest, load.secrets, self.call)
             self._mute = build(manifest, load.secrets, refuse)
+            loader.equip(load.packages)
             self._code = self._import(Path(load.root), manifest, self.output)
+            self.exchanges.serve(self._code, self._env)
         except Outdated:
             self.channel.send(frames.Outdated())
         except LoadError as error:
@@ -286,14 +290,6 @@ class Runtime:
             Unplayed(spec), [moved], last_seq=spec.seq + 1, change=Held(spec.instance, at, failure)
         )
 
-    async def _fetch(self, fetch: frames.Fetch) -> None:
-        code, headers, body = await worker.answer(self._code.worker, self._env, fetch)
-        try:
-            self.channel.send(frames.Fetched(fetch.call, code, headers, body))
-        except LinkError as error:  # the body is too long; whoever asked must hear something
-            text = f"the Worker's answer is too long: {error.message}\n"
-            self.channel.send(frames.Fetched(fetch.call, 500, [worker.TEXT], text.encode()))
-
     # -- binding calls -------------------------------------------------------------------------------------
 
     async def call(self, binding: str, method: str, arguments: list[object]) -> object:
@@ -305,12 +301,17 @@ class Runtime:
         if asyncio.get_running_loop() is not self._loop:
             there = self.call(binding, method, arguments)
             return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(there, self._loop))
+        if binding and place.step:
+            late.check(self._turns, place)
         self._next_call += 1
         number = self._next_call
         raw = values.encode(arguments, limit=CALL_BYTES)
         future: asyncio.Future[object] = self._loop.create_future()
         self._calls[number] = future
-        self.channel.send(frames.Call(number, binding, method, raw, place.instance, place.step))
+        key = effects_key(place) if place.step and binding else ""
+        self.channel.send(
+            frames.Call(number, binding, method, raw, place.instance, place.step, place.attempt, key)
+        )
         try:
             return await future
         finally:

@@ -48,6 +48,14 @@ def seen_from(root: Path) -> None:
     remembered.clear()
 
 
+def within(file: str) -> str | None:
+    """Show a file of the project as the project calls it; None for one that is not the project's."""
+    for root in _roots:
+        if file.startswith(root + os.sep) and "site-packages" not in file:
+            return file[len(root) + 1 :].replace(os.sep, "/")
+    return None
+
+
 def of(frame: FrameType) -> str | None:
     """Tell the site of the code at ``frame``; None when it is wflow's own or asyncio's."""
     key = id(frame.f_code), frame.f_lasti

@@ -47,16 +47,17 @@ async def json(request: Request, *, limit: int = JSON_BYTES, empty: object = Non
         raise InvalidInput(f"{_WHERE} is nested too deep") from None
 
 
-async def form(request: Request, *, limit: int) -> dict[str, bytes]:
+async def form(request: Request, *, limit: int, field: int = FIELD_BYTES) -> dict[str, bytes]:
     """Read a multipart form of two files and two fields at the most, ``limit`` bytes in all.
 
+    What is no file has at most ``field`` bytes.
     Raises InvalidInput and TooLarge.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise InvalidInput(f"{_WHERE} must be multipart/form-data")
     _check_declared(request, limit)
     try:
-        parts = _counted(request, limit).form(max_files=2, max_fields=2, max_part_size=FIELD_BYTES)
+        parts = _counted(request, limit).form(max_files=2, max_fields=2, max_part_size=field)
         async with parts as given:
             return {name: await _bytes(part) for name, part in given.multi_items()}
     except MultiPartException as wrong:

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from wflow.engine.names import MIB
 from wflow.errors import InvalidInput, LinkError, TooLarge, WflowError
-from wflow.server import bodies
+from wflow.link import mishap
+from wflow.server import mishaps
 from wflow.server.host import Host
+from wflow.server.upgrade import socket_of
+from wflow.server.visit import Visit, end_to_end, respond
 from wflow.wire.envelope import REQUEST_ID
 from wflow.wire.types import HttpAnswer, HttpRequest
 
@@ -24,26 +27,12 @@ if TYPE_CHECKING:
 
     from wflow.wire.types import Headers
 
-BODY_BYTES: Final = 100 * MIB
-"""A request's body, as Cloudflare's plans have it."""
-HOP_BY_HOP: Final = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""RFC 9110, 7.6.1: they are about one connection, so they end here."""
+SORRY: Final = b"The Worker failed to answer; its log says why.\n"
+NO_SOCKETS: Final = "wflow has no WebSockets; a Worker answers HTTP requests, Server-Sent Events among them."
+CLIENT: Final = "cf-connecting-ip"
+"""The header by which a Worker hears who its visitor is; whatever the visitor says there is left out."""
 
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _log = logging.getLogger("wflow.server")
 
 
@@ -92,27 +81,53 @@ class Door:
         """Answer one request, always."""
         request = Request(scope, receive, send)
         try:
-            response = await self._answer(request)
+            async with Visit(request) as visit:
+                try:
+                    response = await self._answer(request, visit)
+                except ClientDisconnect:
+                    return
+                except Exception as error:  # noqa: BLE001 - a visitor gets an answer, whatever happened
+                    response = self._sorry(request, error)
+                await response(scope, receive, send)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - a visitor gets an answer, whatever happened
-            response = self._sorry(request, error)
-        await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, visit: Visit) -> Response:
         authority = _authority_of(request)
         worker = self.front.worker(self.host, authority)
-        body = await bodies.read(request, limit=BODY_BYTES)
+        if socket_of(request) is not None:
+            return _page(501, NO_SOCKETS)
+        body, rest = await visit.body()
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
         query = request.scope["query_string"]
         url = f"{request.scope['scheme']}://{authority}{raw_path.decode('latin-1')}"
         given = HttpRequest(
             method=request.method,
             url=f"{url}?{query.decode('latin-1')}" if query else url,
-            headers=end_to_end(request.headers.items()),
+            headers=_headers_of(request),
             body=body,
+            rest=rest,
         )
-        return respond(await self.host.fetch(worker, given), method=request.method)
+        answer = await self.host.fetch(worker, given)
+        try:
+            return respond(self._shown(answer, given), method=request.method)
+        except BaseException:
+            if answer.rest is not None:
+                await answer.rest.aclose()
+            raise
+
+    def _shown(self, answer: HttpAnswer, request: HttpRequest) -> HttpAnswer:
+        """Make what a handler raised readable, for a browser or for a terminal; hide it from strangers."""
+        if not answer.mishap:
+            return answer
+        told = mishap.decode(answer.mishap) if self.front.tells else None
+        if told is None:
+            return msgspec.structs.replace(answer, body=SORRY)
+        accepted = next((value for name, value in request.headers if name == "accept"), "")
+        if "text/html" not in accepted:
+            return msgspec.structs.replace(answer, body=mishaps.text(told, answer.body))
+        headers = [("content-type", "text/html; charset=utf-8")]
+        return msgspec.structs.replace(answer, headers=headers, body=mishaps.page(told, request))
 
     def _sorry(self, request: Request, error: Exception) -> Response:
         match error:
@@ -136,36 +151,10 @@ class Door:
         return response
 
 
-def respond(answer: HttpAnswer, *, method: str) -> Response:
-    """Turn a Worker's answer into bytes on the wire; raises ValueError for one that HTTP cannot carry."""
-    if not 200 <= answer.status <= 599:
-        raise ValueError(f"the Worker answered with the status {answer.status}; it must be from 200 to 599")
-    bodiless = method == "HEAD" or answer.status in {204, 205, 304}
-    response = Response(b"" if bodiless else answer.body, answer.status)
-    headers = [
-        (name, value) for name, value in end_to_end(answer.headers) if name.lower() != "content-length"
-    ]
-    for name, value in headers:
-        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ValueError(f"the Worker answered with a header that HTTP cannot carry: {name!r}")
-    response.raw_headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers
-    ]
-    if answer.status not in {204, 304}:
-        length = 0 if answer.status == 205 else len(answer.body)
-        response.raw_headers.append((b"content-length", str(length).encode()))
-    return response
-
-
-def end_to_end(headers: Headers) -> Headers:
-    """Leave out the headers that are about one connection, and those that `Connection` names."""
-    named = {
-        name.strip().lower()
-        for key, value in headers
-        if key.lower() == "connection"
-        for name in value.split(",")
-    }
-    return [(name, value) for name, value in headers if name.lower() not in HOP_BY_HOP | named]
+def _headers_of(request: Request) -> Headers:
+    headers = [(name, value) for name, value in end_to_end(request.headers.items()) if name != CLIENT]
+    client = request.scope.get("client")
+    return [*headers, (CLIENT, client[0])] if client else headers
 
 
 def _authority_of(request: Request) -> str:

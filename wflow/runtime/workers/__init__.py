@@ -13,6 +13,7 @@ from wflow.runtime.authoring import WorkflowEntrypoint
 from wflow.runtime.env import Env
 from wflow.runtime.execution import ExecutionContext as Context
 from wflow.runtime.execution import wait_until
+from wflow.runtime.forms import Blob, File, FormData
 from wflow.runtime.workers.entrypoint import WorkerEntrypoint
 from wflow.runtime.workers.headers import Headers
 from wflow.runtime.workers.outgoing import fetch
@@ -31,8 +32,11 @@ env = Env({})
 """The bindings and variables, for code outside of a handler; set before the project is imported."""
 
 __all__ = [
+    "Blob",
     "Context",
     "FetchResponse",
+    "File",
+    "FormData",
     "Headers",
     "Request",
     "Response",

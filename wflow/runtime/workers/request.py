@@ -6,11 +6,12 @@ from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, Self
 
 from wflow.runtime import http
+from wflow.runtime.body import Body, Source, source_of, type_of
 from wflow.runtime.workers.headers import Headers
 
 if TYPE_CHECKING:
     from wflow.link.frames import Fetch
-    from wflow.runtime.workers.headers import Given
+    from wflow.runtime.headers import Given
 
 
 class Request(http.Request):
@@ -22,55 +23,46 @@ class Request(http.Request):
         *,
         method: str | None = None,
         headers: Given = None,
-        body: str | bytes | None = None,
+        body: object = None,
         redirect: str = "follow",
         **_cloudflares: object,
     ) -> None:
         """Make one of a URL, or of another request, whose parts stay unless they are given anew.
 
-        What only Cloudflare's network understands, such as ``cf``, is passed over. Raises TypeError for a
-        body that is neither text nor bytes, ValueError for headers that HTTP cannot carry.
+        A body is text, bytes, a form, a blob, or what gives pieces. What only Cloudflare's network
+        understands, such as ``cf``, is passed over. Raises TypeError for another body, ValueError for headers
+        that HTTP cannot carry, OSError when the other request's body was read.
         """
-        if not isinstance(body, (str, bytes, bytearray, memoryview, type(None))):
-            raise TypeError(f"a Request's body is text or bytes, not {type(body).__name__}")
-        old = input if isinstance(input, http.Request) else http.Request("GET", input, [], b"")
-        raw = old._body if body is None else body.encode() if isinstance(body, str) else bytes(body)  # noqa: SLF001
-        super().__init__(_method(method or old.method), old.url, [], raw)
+        old = input if isinstance(input, http.Request) else http.Request("GET", input, [])
+        super().__init__(_method(method or old.method), old.url, [])
+        self._body = old._body if body is None else Body(source_of(body, "Request"))  # noqa: SLF001
         self.headers: Headers = Headers(old.headers if headers is None else headers)
-        if isinstance(body, str) and "content-type" not in self.headers:
-            self.headers["content-type"] = "text/plain;charset=UTF-8"
+        kind = "text/plain;charset=UTF-8" if isinstance(body, str) else type_of(body)
+        if kind is not None and "content-type" not in self.headers:
+            self.headers["content-type"] = kind
         self.redirect = redirect
 
     @classmethod
-    def of(cls, fetch: Fetch) -> Self:
-        """Make the request that a handler gets."""
-        return cls(fetch.url, method=fetch.method, headers=fetch.headers, body=fetch.body)
+    def of(cls, fetch: Fetch, body: Source | None = None) -> Self:
+        """Make the request that a handler gets; ``body`` is the whole of it, if the frame has not all."""
+        made = cls(fetch.url, method=fetch.method, headers=fetch.headers)
+        made._body = Body(fetch.body if body is None else body)
+        return made
 
     @property
     def js_object(self) -> Self:
         """The request itself: there is no JavaScript behind it."""
         return self
 
-    @property
-    def body(self) -> bytes | None:
-        """The whole body, where Cloudflare has a stream; None when it is empty."""
-        return self._body or None
-
-    @property
-    def cf(self) -> None:
-        """What Cloudflare's network knows of a request: nothing, here."""
-
-    async def buffer(self) -> bytes:
-        """Give the body."""
-        return self._body
-
     async def json(self, **_options: object) -> Any:
         """Give the body read as JSON; raises ValueError when it is none."""
         return await super().json()
 
     def clone(self) -> Request:
-        """Copy it."""
-        return Request(self)
+        """Make another one, whose body can be read as well; raises OSError when it was read."""
+        other = Request(self.url, method=self.method, headers=self.headers, redirect=self.redirect)
+        other._body = self._body.branch()
+        return other
 
     def __repr__(self) -> str:
         """Show method and URL."""

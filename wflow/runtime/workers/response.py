@@ -2,112 +2,96 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from wflow.runtime import http
+from wflow.runtime.body import BodyStream
 from wflow.runtime.workers.headers import Headers
 
 if TYPE_CHECKING:
-    from wflow.runtime.workers.headers import Given
+    from wflow.runtime.headers import Given
 
-Octets: TypeAlias = bytes
-"""What `bytes` is, where a method has that name."""
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+PLAIN: Final = "text/plain;charset=UTF-8"
 
 
 class Response(http.Response):
-    """An HTTP answer with a body of text or bytes."""
+    """An HTTP answer; the body is text, bytes, a form, a blob, or what gives pieces."""
 
     def __init__(  # noqa: PLR0917 - Cloudflare's
         self,
-        body: http.Response | str | bytes | None = None,
+        body: object = None,
         status: int | None = None,
         status_text: str = "",
         headers: Given = None,
         web_socket: None = None,
     ) -> None:
-        """Keep the parts; made of another response, it is that one's copy.
+        """Keep the parts; made of another response, it takes that one's over, its body too.
 
-        Raises TypeError for another kind of body, ValueError for a wrong status or header. The text of a
-        status is not sent: HTTP/2 has none.
+        Raises TypeError for another kind of body, ValueError for a wrong status or header, OSError for a
+        response whose body was read. The text of a status is not sent: HTTP/2 has none.
         """
         if web_socket is not None:
             raise TypeError("wflow has no WebSockets")
-        if isinstance(body, http.Response):
+        other = body if isinstance(body, http.Response) else None
+        if other is not None:
             if status is not None or status_text or headers is not None:
                 raise ValueError("a Response made of another one takes no options")
-            status, headers, status_text = body.status, body.headers, getattr(body, "status_text", "")
-            copied: str | bytes | bytearray | memoryview | None = body.body
-        else:
-            copied = body
-        super().__init__(copied, 200 if status is None else int(status), list(Headers(headers).items()))
+            status, headers, status_text = other.status, other.headers, getattr(other, "status_text", "")
+        given = Headers(headers)
+        if isinstance(body, str) and "content-type" not in given:
+            given["content-type"] = PLAIN
+        super().__init__(None if other else body, 200 if status is None else int(status), given)
         self.headers: Headers = Headers(self.headers)
+        if other is not None:
+            self._body = other._body  # noqa: SLF001 - it is ours
         self.status_text = status_text
         self.url = ""
+        self.redirected = False
 
     @property
-    def ok(self) -> bool:
-        """Whether the status tells of success."""
-        return 200 <= self.status <= 299
+    def statusText(self) -> str:  # noqa: N802 - Cloudflare's spelling
+        """As ``status_text``."""
+        return self.status_text
+
+    @property
+    def type(self) -> str:
+        """What JavaScript tells of where it came from."""
+        return "default"
+
+    @property
+    def body(self) -> BodyStream | None:
+        """The body, to be gone through in pieces; None when there is none."""
+        return None if self._body.empty else BodyStream(self._body)
+
+    @body.setter
+    def body(self, body: object) -> None:
+        http.Response.body.fset(self, body)  # type: ignore[attr-defined]
 
     @property
     def js_object(self) -> Response:
         """The response itself: there is no JavaScript behind it."""
         return self
 
-    async def buffer(self) -> Octets:
-        """Give the body."""
-        return self.parts()[2]
+    string = http.Response.text
 
-    async def bytes(self) -> Octets:
-        """Give the body."""
-        return self.parts()[2]
-
-    async def text(self) -> str:
-        """Give the body as text; bytes that are no UTF-8 are replaced."""
-        return self.parts()[2].decode(errors="replace")
-
-    string = text
-
-    def json(self: Any, *options: Any, **named: Any) -> Any:  # type: ignore[override]
-        """Read the body of a response as JSON: ``await response.json()``; raises ValueError when it is none.
-
-        As ``Response.json(data, status=200)`` it is `from_json`.
-        """
-        if isinstance(self, Response):
-            return self._json()
-        return Response.from_json(self, *options, **named)
-
-    @staticmethod
-    def from_json(data: object, status: int = 200, status_text: str = "", headers: Given = None) -> Response:
-        """Answer with JSON. Raises TypeError for what has no JSON."""
-        made = http.Response.json(data, int(status), list(Headers(headers).items()))
-        response = Response(made)
-        response.status_text = status_text
+    @classmethod
+    def from_json(  # type: ignore[override]
+        cls, data: object, status: int = 200, status_text: str = "", headers: Given = None
+    ) -> Response:
+        """Answer with JSON. Raises TypeError for what has none."""
+        response = cls(http.encoded(data), status, status_text, headers)
+        response._set_type("application/json")
         return response
 
-    @staticmethod
-    def redirect(url: str, status: int = 302) -> Response:
-        """Send the client elsewhere; raises ValueError for a status that is no redirect."""
-        if status not in REDIRECTS:
-            raise ValueError(f"a redirect's status is one of {', '.join(map(str, sorted(REDIRECTS)))}")
-        return Response(None, status, headers={"location": url})
-
-    def replace_body(self, body: str | Octets | None) -> Response:
+    def replace_body(self, body: object) -> Response:
         """Make a response that differs in its body only."""
         return Response(body, self.status, self.status_text, self.headers)
 
     def clone(self) -> Response:
-        """Copy it."""
-        return Response(self)
-
-    async def _json(self) -> Any:
-        try:
-            return msgspec.json.decode(self.parts()[2])
-        except msgspec.DecodeError as wrong:
-            raise ValueError(f"the body is no JSON: {wrong}") from None
+        """Make another one, whose body can be read as well; raises OSError when it was read."""
+        other = super().clone()
+        other.status_text, other.url, other.redirected = self.status_text, self.url, self.redirected
+        return other
 
     def __repr__(self) -> str:
         """Show the status."""
