@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from tests.bindings.small_control import NOON, link
 from wflow.bindings import kv
 from wflow.bindings.binding import Called
-from wflow.errors import InvalidInput, TooLarge
+from wflow.errors import InvalidInput, TooLarge, TooMany
+from wflow.runner import tidying
+from wflow.stores.store import Pressure
 
 
 async def refused(coroutine, error=InvalidInput):
@@ -38,7 +41,8 @@ def test_what_is_put_comes_back_as_text_bytes_or_json(on_kv):
 def test_a_key_that_is_not_there_is_none(on_kv):
     async def story(control, store):
         assert await store.get("nothing") is None
-        assert dict(await store.get_with_metadata("nothing")) == {"value": None, "metadata": None}
+        found = await store.get_with_metadata("nothing")
+        assert dict(found) == {"value": None, "metadata": None, "cacheStatus": None}
         await store.delete("nothing")
 
     on_kv(story)
@@ -167,11 +171,12 @@ def test_a_value_is_text_or_bytes(on_kv, value):
     on_kv(story)
 
 
-def test_a_type_is_one_of_three_and_json_must_be_json(on_kv):
+def test_a_type_is_one_of_five_and_json_must_be_json(on_kv):
     async def story(control, store):
         await store.put("a", "no json")
-        assert "a type is one of text, json, bytes, not 'stream'" in await refused(store.get("a", "stream"))
-        assert "a type is one of" in await refused(store.get_with_metadata("a", type="stream"))
+        told = "KV GET failed: 400 a type is one of text, json, bytes, arrayBuffer, stream, not 'blob'"
+        assert await refused(store.get("a", "blob")) == told
+        assert await refused(store.get_with_metadata("a", type="blob")) == told
         told = await refused(store.get("a", "json"))
         assert told.startswith("KV GET failed: the value of 'a' is no JSON")
 
@@ -244,6 +249,130 @@ def test_a_wrong_prefix_or_cursor_is_refused(on_kv):
     async def story(control, store):
         assert await refused(store.list(prefix=5)) == "KV LIST failed: 400 prefix and cursor must be text"
         assert await refused(store.list(cursor=5)) == "KV LIST failed: 400 prefix and cursor must be text"
+
+    on_kv(story)
+
+
+def test_a_cursor_is_one_that_a_list_gave(on_kv):
+    async def story(control, store):
+        for cursor in ("a", "é", "YQ", "////"):
+            told = await refused(store.list(cursor=cursor))
+            assert told == f"KV LIST failed: 400 Invalid cursor {cursor!r}: give one that a list gave"
+        assert (await store.list(cursor="")).keys == []
+
+    on_kv(story)
+
+
+def test_a_value_may_come_and_go_as_a_stream(on_kv):
+    async def pieces():
+        for piece in ("é", b"\xff", bytearray(b"b"), memoryview(b"c" * 100_000)):
+            yield piece
+
+    async def story(control, store):
+        await store.put("a", pieces())
+        stream = await store.get("a", "stream")
+        got = [piece async for piece in stream]
+        assert b"".join(got) == "é".encode() + b"\xffb" + b"c" * 100_000
+        assert max(map(len, got)) < 100_000
+        assert await stream.read() == b""
+        assert len(await (await store.get_with_metadata("a", type="stream")).value.read()) == 100_004
+        await store.put("a", iter(["one", b"two"]))
+        assert await store.get("a", "arrayBuffer") == b"onetwo"
+        assert await store.get("none", "stream") is None
+        assert "a stream gives text or bytes, not int" in await refused(store.put("a", iter([1])))
+        told = await refused(store.put("a", iter([bytes(25 * 1024 * 1024), b"x"])), TooLarge)
+        assert told == "KV PUT failed: 413 Value length of 26214401 exceeds limit of 26214400."
+        assert await store.get("a") == "onetwo"
+
+    on_kv(story)
+
+
+def test_options_are_keywords_a_mapping_or_an_object_in_either_spelling(on_kv):
+    async def story(control, store):
+        until = NOON // 1000 + 60
+        for options in ({"expirationTtl": 60}, {"expiration_ttl": 60}, SimpleNamespace(expirationTtl=60)):
+            await store.put("a", "[1]", options)
+            assert (await store.list()).keys[0].expiration == until
+            await store.put("a", "[1]")
+        await store.put("a", "[1]", expirationTtl=60, metadata=2)
+        assert (await store.list({"prefix": "a", "limit": 1})).keys[0].metadata == 2
+        for wanted in ({"type": "json", "cacheTtl": 30}, SimpleNamespace(type="json")):
+            assert await store.get("a", wanted) == [1]
+            assert (await store.getWithMetadata("a", wanted)).value == [1]
+        assert await store.get("a", "json", cache_ttl=30) == [1]
+        assert await store.get("a", {"cacheTtl": 60}) == "[1]"
+        assert (await store.getWithMetadata("a")).cache_status is None
+        assert await store.get("a", type="json") == await store.get(key="a", type="json") == [1]
+        assert await refused(store.put("a", "1", ttl=60)) == (
+            "put has no option 'ttl'; it takes expiration, expiration_ttl, metadata"
+        )
+        assert "list takes its options as keywords, or as a mapping, not 5" in await refused(store.list(5))
+        assert await refused(store.get("a", cacheTtl=29)) == (
+            "KV GET failed: 400 Invalid cache_ttl of 29. Cache TTL must be at least 30."
+        )
+
+    on_kv(story)
+
+
+def test_many_keys_are_got_at_once(on_kv):
+    async def story(control, store):
+        await store.put("a", "1", metadata="m")
+        await store.put("b", "[2]")
+        assert await store.get(["b", "none", "a", "b"]) == {"b": "[2]", "none": None, "a": "1"}
+        assert await store.get(("a", "b"), "json") == {"a": 1, "b": [2]}
+        told = await store.get_with_metadata(["a", "none"])
+        assert {key: (one.value, one.metadata) for key, one in told.items()} == {
+            "a": ("1", "m"),
+            "none": (None, None),
+        }
+        assert len(await store.get([f"k{n}" for n in range(100)])) == 100
+        prefix = "KV GET_BULK failed: "
+        for asked, why in (
+            ([], "400 You must request a minimum of 1 key"),
+            ([f"k{n}" for n in range(101)], "400 You can request a maximum of 100 keys"),
+            (["a", ""], "400 a key is text of at least one character, not ''"),
+            (["a", "k" * 513], "414 UTF-8 encoded length of 513 exceeds key length limit of 512."),
+        ):
+            assert await refused(store.get(asked)) == prefix + why
+        told = await refused(store.get(["a"], "stream"))
+        assert told == prefix + '400 "stream" is not a valid type. Use "json" or "text"'
+        await store.put("big", bytes(25 * 1024 * 1024))
+        told = await refused(store.get(["a", "big"]), TooLarge)
+        assert told == prefix + "413 Total size of request exceeds the limit of 25MB"
+        assert len(await store.get("big", "bytes")) == 25 * 1024 * 1024
+
+    on_kv(story)
+
+
+def test_a_write_is_refused_while_the_disk_is_behind(on_kv):
+    class Behind:
+        def __init__(self, store):
+            self.store = store
+            self.pressure = Pressure(jobs=9, bytes=9, share=1)
+
+        def __getattr__(self, name):
+            return getattr(self.store, name)
+
+    async def story(control, store):
+        await store.put("a", "1")
+        control._store = Behind(control._store)
+        assert await refused(store.put("a", "2"), TooMany) == (
+            "KV PUT failed: 429 Too Many Requests: the disk is behind"
+        )
+        assert (await refused(store.delete("a"), TooMany)).startswith("KV DELETE failed: 429")
+        assert await store.get("a") == "1"
+
+    on_kv(story)
+
+
+def test_what_has_expired_is_swept_from_the_disk(on_kv):
+    async def story(control, store):
+        for number in range(5):
+            await store.put(f"k{number}", "1", expiration_ttl=60 + number)
+        control.at += 62_000
+        await tidying.trim(control.store, control.now)
+        left = await control.store.scan("kv:shop", now=0)
+        assert [cell.key for cell in left] == ["k3", "k4"]
 
     on_kv(story)
 

@@ -74,6 +74,10 @@ def test_code_calls_for_the_instance_that_its_runtime_holds_and_for_no_other(tmp
             for instance in (0, other, 99):
                 refused = await till.ask("call", asked, instance=instance)
                 assert "only the code of an instance can call" in refused.message
+            for instance in (other, 99):
+                refused = await till.ask("create", [{"id": "late"}], instance=instance)
+                assert "under a claim that lives" in refused.message
+            assert await on.store.find_one("orders", "late") is None, "a step's, not a Worker's"
             assert await on.store.find_one("orders", "child") is None
             assert (await till.ask("call", asked, instance=mine.key))["created"]
             assert (await on.get("orders", "child")).parent == mine.key

@@ -41,6 +41,32 @@ class Order(WorkflowEntrypoint):
         return key
 
 
+class Counting(WorkflowEntrypoint):
+    """Does in steps what would show if any of it were done twice, or undone."""
+
+    async def run(self, event: Event, ctx: Context) -> object:
+        await ctx.do("one", self.count)
+        await asyncio.gather(
+            ctx.do("two", self.count), ctx.do("fails", self.fail, retries={"limit": 1, "delay": 1})
+        )
+        await self.env.KV.put("end", "there")
+        made = await self.env.CHILD.create(params=7)
+        return [await self.env.KV.get(key) for key in ("one-1", "two-1", "fails-1", "end")], made.id
+
+    async def count(self, ctx: Any) -> str:
+        key = f"{ctx.step.name}-{ctx.step.count}"
+        count = int(await self.env.KV.get(key) or 0)
+        await self.env.KV.put(key, str(count + 1))
+        child = await self.env.CHILD.create(params=count)
+        if ctx.step.name == "two":
+            await child.status()
+        return str(child.id)
+
+    async def fail(self, ctx: Any) -> None:
+        await self.count(ctx)
+        raise LookupError
+
+
 class Child(WorkflowEntrypoint):
     async def run(self, event: Event, ctx: Context) -> int:
         return await ctx.do("square", lambda: int(event.payload) ** 2)
@@ -85,7 +111,8 @@ def remember() -> None:
 
 
 pytestmark = pytest.mark.wflow(
-    {"ORDER": Order, "CHILD": Child, "CARELESS": Careless, "FORGETFUL": Forgetful}, kv=["KV"]
+    {"ORDER": Order, "CHILD": Child, "CARELESS": Careless, "FORGETFUL": Forgetful, "COUNTING": Counting},
+    kv=["KV"],
 )
 
 
@@ -97,6 +124,17 @@ async def test_an_instance_ends_the_same_whenever_its_process_dies(wflow: Kit) -
     assert output[:4] == [["a", "b"], 5, 1, 16]
     assert await wflow.env.KV.get("a") == "a"
     return output
+
+
+@crash_everywhere(schedules=0)
+async def test_what_steps_do_to_others_is_there_once_whenever_the_process_dies(wflow: Kit) -> object:
+    """A counter that is read and written in steps, and children: whatever were done twice would show."""
+    instance = await wflow.env.COUNTING.create()
+    with pytest.raises(LookupError):
+        await instance.result()
+    assert [await wflow.env.KV.get(key) for key in ("one-1", "two-1", "fails-1")] == ["1", "1", None]
+    children = (await wflow.env.CHILD.list()).instances
+    return sorted([[one.id, await one.result()] for one in children])
 
 
 @crash_everywhere(schedules=0)

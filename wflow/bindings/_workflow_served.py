@@ -18,8 +18,11 @@ from wflow.errors import InstanceExists, InstanceNotFound, InstanceTerminated, I
 from wflow.wire.types import Parent, Wanted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wflow.bindings.binding import Called
     from wflow.bindings.control import Control
+    from wflow.bindings.effects import Held
     from wflow.stores.store import Instance
 
 POLL_MS: Final = 10_000
@@ -33,12 +36,18 @@ TWICE: Final = 10415
 
 
 async def serve(control: Control, target: str, call: Called) -> object:
-    """Answer a call for the workflow ``target``."""
+    """Answer a call for the workflow ``target``.
+
+    What a step creates is there with its outcome, or once the step asks about it.
+    """
+    held = control.effects(call)
+    if held is not None and not call.method.startswith("create"):
+        await _publish(held, target, call.arguments)
     match call.method, call.arguments:
         case "create", [given]:
-            return await _create(control, target, read.wanted(given))
+            return await _create(control, target, read.wanted(given), held)
         case "create_batch", [given]:
-            return await _create_batch(control, target, given)
+            return await _create_batch(control, target, given, held)
         case "call", [params, id_, awaited, bool() as follows]:
             wanted = Wanted(params=values.encode(params), parent=_parent(call, awaited, follows=follows))
             return await _call(control, target, id_, wanted)
@@ -70,12 +79,20 @@ async def serve(control: Control, target: str, call: Called) -> object:
     raise InvalidInput(f"a workflow has no method {call.method!r} with {len(call.arguments)} arguments")
 
 
-async def _create(control: Control, workflow: str, wanted: Wanted) -> object:
-    (made,) = await control.create(workflow, [wanted], trigger="binding")
+async def _publish(held: Held, workflow: str, arguments: Sequence[object]) -> None:
+    """Create now what is asked about: most methods begin with an id, or with a list of these."""
+    asked = arguments[0] if arguments else None
+    for id_ in asked if isinstance(asked, list) else [asked]:
+        if isinstance(id_, str):
+            await held.publish(workflow, id_)
+
+
+async def _create(control: Control, workflow: str, wanted: Wanted, held: Held | None) -> object:
+    (made,) = await control.create(workflow, [wanted], trigger="binding", held=held)
     return {"id": made.id, "created": made.created}
 
 
-async def _create_batch(control: Control, workflow: str, given: object) -> object:
+async def _create_batch(control: Control, workflow: str, given: object, held: Held | None) -> object:
     """Create what is not there yet; tell of each its id, and why it was not created."""
     wanted = read.batch(given)
     told: list[dict[str, object]] = [{"id": one.id, "code": None, "message": None} for one in wanted]
@@ -84,7 +101,8 @@ async def _create_batch(control: Control, workflow: str, given: object) -> objec
         first = firsts.setdefault(index if one.id is None else one.id, index)
         if first != index:
             told[index] |= {"code": TWICE, "message": f"the batch has the id {one.id!r} twice"}
-    made = await control.create(workflow, [wanted[index] for index in firsts.values()], trigger="binding")
+    asked = [wanted[index] for index in firsts.values()]
+    made = await control.create(workflow, asked, trigger="binding", held=held)
     for index, result in zip(firsts.values(), made, strict=True):
         told[index]["id"] = result.id
         if not result.created:

@@ -22,14 +22,19 @@ Send = Callable[[str, list[object]], Awaitable[object]]
 class Called(msgspec.Struct, frozen=True, kw_only=True):
     """A call of a provider's method.
 
-    ``instance`` is the key of the instance whose code calls, and ``step`` the key of the step it is in; None
-    and empty for a Worker's own call.
+    ``instance`` is the key of the instance whose code calls under the claim ``epoch``, ``step`` the key of
+    the step it is in and ``attempt`` which attempt of that; None, empty and 0 for a Worker's own call.
+    ``key`` is the step's idempotency key: the same at each attempt, another for each step of each instance,
+    and for a step that is made anew because its instance was restarted.
     """
 
     method: str
     arguments: list[Any]
     instance: int | None = None
     step: str = ""
+    attempt: int = 0
+    key: str = ""
+    epoch: int = 0
 
 
 class Raised(Exception):

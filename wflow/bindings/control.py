@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wflow.bindings.binding import Called
+    from wflow.bindings.effects import Held
+    from wflow.bindings.service import Services
+    from wflow.databases import Databases
     from wflow.stores.store import Instance, Store
     from wflow.wire.types import Made, Start, Wanted
 
@@ -19,12 +23,28 @@ class Control(Protocol):
         """Where everything is kept; read it freely, write only cells of your own space."""
         ...
 
+    @property
+    def services(self) -> Services:
+        """The Workers, for each other."""
+        ...
+
+    @property
+    def databases(self) -> Databases:
+        """The D1 databases."""
+        ...
+
     def now(self) -> int:
         """Tell the time, in milliseconds since 1970."""
         ...
 
-    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
-        """Create instances of a workflow.
+    def effects(self, call: Called) -> Held | None:
+        """Give what the step that calls has done so far; None when no step does: then write at once."""
+        ...
+
+    async def create(
+        self, workflow: str, wanted: Sequence[Wanted], *, trigger: str, held: Held | None = None
+    ) -> list[Made]:
+        """Create instances of a workflow; with ``held`` once the step that asks for them has ended well.
 
         Raises WorkflowNotFound, InvalidInput for an id, a tag or a retention that breaks its rule, TooLarge,
         TooMany for a full queue.

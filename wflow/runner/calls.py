@@ -12,6 +12,7 @@ from wflow.engine import values
 from wflow.errors import InvalidInput, WflowError
 from wflow.link import frames
 from wflow.runner import translate
+from wflow.runner.streams import STEP_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,13 @@ async def _served(control: Control, peer: Peer, call: frames.Call) -> object:
     return await module.serve(control, found.target, _called(peer, call))
 
 
+def asks_a_worker(peer: Peer, call: frames.Call) -> bool:
+    """Tell whether a call is one of a service; how much these may take is `wflow.runner.services`' to say."""
+    return peer.build is not None and any(
+        entry.binding == call.binding for entry in peer.build.manifest.services
+    )
+
+
 @functools.cache
 def _provider(kind: str) -> ModuleType | None:
     """Find what serves a kind of binding; a manifest that was taken in has only kinds that there are."""
@@ -60,6 +68,19 @@ def _called(peer: Peer, call: frames.Call) -> Called:
     arguments = values.decode(call.args)
     if not isinstance(arguments, list):
         raise InvalidInput(f"{call.binding}.{call.method} was called with no list of arguments")
+    if len(call.step) > STEP_CHARS or len(call.key) > STEP_CHARS:
+        raise InvalidInput("no step has a name as long as that")
     if call.instance not in peer.holds:
+        if call.instance and call.step:
+            # What a step does is kept with its outcome, which this one will never have.
+            raise InvalidInput("only the code of an instance can call in its steps, under a claim that lives")
         return Called(method=call.method, arguments=arguments)
-    return Called(method=call.method, arguments=arguments, instance=call.instance, step=call.step)
+    return Called(
+        method=call.method,
+        arguments=arguments,
+        instance=call.instance,
+        step=call.step,
+        attempt=call.attempt,
+        key=call.key,
+        epoch=peer.holds[call.instance].epoch,
+    )

@@ -14,8 +14,9 @@ from wflow.engine import facts, names, restart, status, values
 from wflow.engine.divergence import Divergence
 from wflow.engine.requests import CANCEL, ROLL_BACK
 from wflow.errors import InstanceEnded, InstanceNotFound, InvalidInput, TooMany, WrongMove
-from wflow.runner import keyed
+from wflow.runner import creations, keyed
 from wflow.runner.rates import Buckets
+from wflow.runner.services import Services
 from wflow.runtime import clock
 from wflow.stores.store import New
 from wflow.wire import rates
@@ -25,6 +26,9 @@ from wflow.wire.types import Made
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from wflow.bindings.binding import Called
+    from wflow.bindings.effects import Held
+    from wflow.databases import Databases
     from wflow.runner.admission import Admission
     from wflow.runner.feed import Feed
     from wflow.runner.fleet import Fleet
@@ -37,6 +41,8 @@ SEED_BYTES: Final = 16
 
 _REQUESTS: Final = {"cancel": CANCEL, "rollBack": ROLL_BACK}
 _ACCEPT: Final = "accept"
+CRON: Final = "cron"
+"""What asked for the instances that a schedule creates."""
 _BINDING: Final = "binding"
 _VERBS: Final = ("pause", "resume", _ACCEPT, "terminate", *_REQUESTS)
 _PAGE: Final = 200
@@ -50,36 +56,64 @@ _OVER: Final = "(instance.cannot_terminate) Cannot terminate instance since its 
 class Instances:
     """See `wflow.bindings.control.Control` for what each method promises."""
 
-    def __init__(self, store: Store, registry: Registry, feed: Feed) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, feed: Feed, databases: Databases | None = None
+    ) -> None:
         """Work on ``store``; `attach` adds what runs instances."""
         self._store = store
+        self._databases = databases
         self._registry = registry
         self._feed = feed
         self._admission: Admission | None = None
         self._fleet: Fleet | None = None
+        self._services: Services | None = None
         self._rates = Buckets()
         self._secret = secrets.token_bytes(32)
+        self._creations = creations.Secret(store)
         self._draws = 0
 
     def attach(self, admission: Admission, fleet: Fleet) -> None:
         """Tell these of what changes."""
         self._admission = admission
         self._fleet = fleet
+        self._services = Services(self._registry, fleet)
+
+    @property
+    def services(self) -> Services:
+        """The Workers, for each other."""
+        if self._services is None:
+            raise InvalidInput("there are no Workers here")
+        return self._services
 
     @property
     def store(self) -> Store:
         """Where everything is kept."""
         return self._store
 
+    @property
+    def databases(self) -> Databases:
+        """The D1 databases."""
+        if self._databases is None:
+            raise InvalidInput("there are no databases here")
+        return self._databases
+
     def now(self) -> int:
         """Tell the time."""
         return clock.now()
 
-    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
-        """Create instances, and have them run as there are slots."""
+    def effects(self, call: Called) -> Held | None:
+        """Give what the step that calls has done so far."""
+        return None if self._fleet is None else self._fleet.held.of(call)
+
+    async def create(
+        self, workflow: str, wanted: Sequence[Wanted], *, trigger: str, held: Held | None = None
+    ) -> list[Made]:
+        """Create instances, and have them run as there are slots; or hold them for a step."""
         # A version that the live one has replaced goes on with all that it has, a retired workflow too.
         find = self._registry.workflow if trigger == _BINDING else self._registry.declared
         registered = find(workflow)
+        if held is not None:
+            return await self._hold(registered, wanted, trigger, held)
         new = self._new(registered, wanted, trigger)
         self._ration(registered, new)
         keys = await self._store.create(new)
@@ -149,6 +183,33 @@ class Instances:
         """Wait for records."""
         return await self._feed.changed(after)
 
+    async def _hold(
+        self, registered: Registered, wanted: Sequence[Wanted], trigger: str, held: Held
+    ) -> list[Made]:
+        """Hold what a step creates. What an attempt before has made already is the step's own."""
+        named = [creations.named(held, one) for one in wanted]
+        secret = await self._creations.get()
+        new = [
+            msgspec.structs.replace(one, seed=creations.seed(secret, held.key, one.id))
+            for one in self._new(registered, named, trigger)
+        ]
+        there = [await self._store.find_one(registered.name, one.id) for one in new]
+        queued = (await self._store.counts(registered.name)).get(status.QUEUED, 0)
+        if queued + len(new) > names.QUEUED:
+            problem = f"workflow {registered.name!r} has {queued:,} queued instances"
+            raise TooMany(f"{problem}; the limit is {names.QUEUED:,}")
+        ours: dict[bool, list[New]] = {True: [], False: []}
+        made = []
+        for one, found in zip(new, there, strict=True):
+            is_ours = not held.made(one.workflow, one.id) and (found is None or found.seed == one.seed)
+            if is_ours:
+                ours[found is None].append(one)
+            version = one.version if found is None else found.version
+            made.append(Made(id=one.id, created=is_ours, version=version))
+        self._ration(registered, ours[True])
+        held.create(ours[True], there=ours[False])
+        return made
+
     def _ration(self, registered: Registered, new: Sequence[New]) -> None:
         """Refuse what comes faster than the workflow lets it; children count, and are not refused."""
         if registered.creation_rate is None:
@@ -174,7 +235,9 @@ class Instances:
         new = []
         for one in wanted:
             chance = self._drawn()
-            id_ = (time + chance[:_ID_BYTES]).hex() if one.id is None else names.instance_id(one.id)
+            id_ = (time + chance[:_ID_BYTES]).hex() if one.id is None else one.id
+            if one.id is not None and trigger != CRON:  # a schedule's have spaces, and stars
+                names.instance_id(one.id)
             version = self._registry.version_of(registered, id_)
             pinned = (id_, version, chance[_ID_BYTES:])
             new.append(_new(registered, one, at=at, trigger=trigger, pinned=pinned))

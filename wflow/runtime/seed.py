@@ -27,3 +27,9 @@ def step_key(place: Place, step: str | None = None) -> str:
     """
     what = f"{place.generation}:{place.step if step is None else step}"
     return derived(seed_of(place.seed, place.instance), "step", what).hex()
+
+
+def effects_key(place: Place) -> str:
+    """Give the key of what the step at ``place`` does to others: each check of a poll does its own."""
+    key = step_key(place)
+    return f"{key}.{place.checks}" if place.checks else key

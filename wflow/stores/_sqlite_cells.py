@@ -6,6 +6,8 @@ takes it out before and after, and what is read while anything is being written 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine.names import KIB
@@ -16,7 +18,7 @@ from wflow.stores.kept import Cell
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wflow.stores._sqlite_readers import Readers
     from wflow.stores._sqlite_writer import Writer
@@ -59,14 +61,32 @@ class Cells:
 
     async def write(self, changes: Sequence[Cell | Absent]) -> None:
         """Write and remove cells."""
+        size = sum(len(one.value) for one in changes if isinstance(one, Cell) and one.value)
+        with self.changing(changes):
+            await self._writer.submit(lambda db: operations.write(db, changes), rows=len(changes), size=size)
+
+    @contextlib.contextmanager
+    def changing(self, changes: Sequence[Cell | Absent]) -> Iterator[None]:
+        """Answer nothing from memory that the block changes on disk."""
         self._writing += 1
         self._forget(changes)
         try:
-            size = sum(len(one.value) for one in changes if isinstance(one, Cell) and one.value)
-            await self._writer.submit(lambda db: operations.write(db, changes), rows=len(changes), size=size)
-        finally:
-            self._writing -= 1
-            self._forget(changes)
+            yield
+        except asyncio.CancelledError:
+            # Nobody waits any more, but what was asked for is written all the same: this comes behind it.
+            self._writer.submit(lambda _: None).add_done_callback(lambda done: self._changed(changes, done))
+            raise
+        except BaseException:
+            self._changed(changes)
+            raise
+        else:
+            self._changed(changes)
+
+    def _changed(self, changes: Sequence[Cell | Absent], done: asyncio.Future[None] | None = None) -> None:
+        self._writing -= 1
+        self._forget(changes)
+        if done is not None and not done.cancelled():
+            done.exception()  # a store that is closed has written it before
 
     def _forget(self, changes: Sequence[Cell | Absent]) -> None:
         self._writes += 1

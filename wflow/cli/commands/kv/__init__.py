@@ -1,0 +1,1 @@
+"""Keep values under keys: namespaces, their keys, and many keys at once."""

@@ -1,0 +1,1 @@
+"""Put, get and delete many keys of a KV namespace at once."""

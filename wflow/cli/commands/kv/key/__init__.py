@@ -1,0 +1,1 @@
+"""Put, get, list and delete keys of a KV namespace."""
