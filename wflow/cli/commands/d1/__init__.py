@@ -1,0 +1,1 @@
+"""Make databases, run SQL on them, migrate them, and travel in their time."""

@@ -1,0 +1,1 @@
+"""Write, list and apply migrations: SQL files, each applied once, in order."""
