@@ -10,7 +10,7 @@ import pytest
 
 from tests.stores import model
 from tests.stores.shop import FAILURE, Shop, ids, line, new, numbered
-from wflow.engine import facts, names
+from wflow.engine import facts, names, requests
 from wflow.engine.changes import Ended, Rested, Told
 from wflow.engine.facts import LOGGED, MOVED, Moved, Received
 from wflow.engine.outcome import Failure
@@ -544,6 +544,19 @@ async def test_resting_with_an_awaited_event_that_is_there_already_is_due_at_onc
     assert [again.id for again in await shop.claim(now=20)] == ["a"]
 
 
+async def test_whoever_rests_and_is_due_at_once_is_named_and_nobody_else_is(shop: Shop):
+    a, b, c, d = [await shop.claimed(id_) for id_ in "abcd"]
+    await shop.store.deliver(a.key, "paid", b"", now=15)
+    await shop.store.deliver(b.key, "paid", b"", now=15)
+    await shop.store.deliver(c.key, requests.CANCEL, b"", now=15)
+    awaited = {a.key: ["paid"], b.key: ["shipped"], c.key: [], d.key: ["paid"]}
+    rested = [Rested(key, 20, 10**6, types) for key, types in awaited.items()]
+    claims = [(one.key, one.epoch) for one in (a, b, c, d)]
+    appended = await shop.store.append(Batch(claims=claims, changes=rested))
+    assert sorted(appended.due) == [a.key, c.key]
+    assert [one.id for one in await shop.claim(now=20)] == ["a", "c"]
+
+
 async def test_resting_with_an_event_that_nobody_awaits_waits(shop: Shop):
     claim = await shop.claimed()
     await shop.store.deliver(claim.key, "paid", b"", now=15)
@@ -973,6 +986,14 @@ async def test_a_long_journal_is_gone_at_once_and_leaves_piece_by_piece(shop: Sh
         assert await shop.store.read(pieces.space(claim.key), ["k1"], now=1) == {}
         await shop.reopen()
         assert await shop.store.retire(now=30, limit=10) == 0
+
+
+async def test_a_long_journal_that_is_deleted_twice_at_once_is_gone_once(shop: Shop):
+    claim = await shop.claimed()
+    await shop.say(claim, *[line("x")] * 2_500)
+    both = await asyncio.gather(*(shop.store.delete([claim.key], now=30) for _ in range(2)))
+    assert both == [[], []]
+    assert await shop.store.delete([claim.key, claim.key], now=31) == []
 
 
 async def test_the_id_of_a_deleted_instance_is_free(shop: Shop):

@@ -7,7 +7,7 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tests.storms import deaths, mishaps, races
+from tests.storms import deaths, effects, mishaps, queues, races
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ STORMS: dict[str, Callable[..., object]] = {
     "death-of-the-runner": mishaps.death_of_the_runner,
     "full-disk": mishaps.full_disk,
     "slow-store": mishaps.slow_store,
+    "queue-storm": queues.queue_storm,
+    "effects-storm": effects.effects_storm,
     "step-storm-on-3": partial(races.step_storm, processes=3),
     "event-sleep-on-2": partial(races.event_sleep, processes=2),
     "two-turns-at-once-on-2": partial(deaths.two_turns_at_once, processes=2),

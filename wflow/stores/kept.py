@@ -1,4 +1,4 @@
-"""What stores are given, and what they give: instances, claims, facts, events, cells."""
+"""What stores are given, and what they give: instances, claims, facts, events, cells, messages."""
 
 from __future__ import annotations
 
@@ -121,12 +121,16 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
-    """Facts and changes of many instances, kept together: rows for the journal, changes that end claims."""
+    """Facts and changes of many instances, kept together: rows for the journal, changes that end claims.
+
+    ``effects`` are what steps did to others whose outcomes are among the rows.
+    """
 
     claims: Sequence[tuple[int, int]]
     rows: Sequence[Row] = ()
     changes: Sequence[Change] = ()
     received: Sequence[int] = ()
+    effects: Sequence[Effects] = ()
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -141,11 +145,13 @@ class Delivery(msgspec.Struct, frozen=True):
 class Appended(msgspec.Struct, frozen=True):
     """What became of a batch: the keys that were refused, and the events that it made for others.
 
-    An instance that ends tells its parent, and asks the children that follow it to cancel.
+    An instance that ends tells its parent, and asks the children that follow it to cancel. ``due`` are those
+    that rest and are due at once all the same, as something is in their inbox.
     """
 
     refused: list[int]
     deliveries: list[Delivery]
+    due: list[int] = msgspec.field(default_factory=list)
 
 
 class Moving(msgspec.Struct, frozen=True):
@@ -174,6 +180,74 @@ class Absent(msgspec.Struct, frozen=True, kw_only=True):
 
     space: str
     key: str
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """A message for the queue with an id; its own ``id`` is 32 hex digits, and is seen by whoever gets it.
+
+    ``at`` is when it was sent, ``due_at`` from when on it is delivered, ``expires_at`` when it is given up.
+    """
+
+    queue: str
+    id: str
+    content_type: str
+    body: bytes
+    at: int
+    due_at: int
+    expires_at: int
+
+
+class Leased(msgspec.Struct, frozen=True):
+    """A message that is being handled: its ``number`` and ``attempts`` say which lease of which message.
+
+    ``attempts`` counts the leases, this one too.
+    """
+
+    number: int
+    id: str
+    content_type: str
+    at: int
+    attempts: int
+    body: bytes
+
+
+class Dead(msgspec.Struct, frozen=True, kw_only=True):
+    """Where messages go that were tried in vain: to a ``queue``, until they expire; None is nowhere."""
+
+    queue: str | None
+    expires_at: int = 0
+
+
+class Handled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a leased message: it is gone, or due again, or goes where the ``dead`` go.
+
+    What is to be due again, or dead, is so only if this was its last lease. What is gone is gone in any case.
+    """
+
+    number: int
+    attempts: int
+    due_at: int | None = None
+    dead: Dead | None = None
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in a queue, leased or not: so many messages with so many bytes, the oldest one sent at."""
+
+    messages: int = 0
+    bytes: int = 0
+    oldest_at: int | None = None
+
+
+class Effects(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step of the instance with a key did to others, kept together with the step's outcome.
+
+    ``cells`` are written in their order. Of ``new`` those are left out whose id is taken by then.
+    """
+
+    instance: int
+    cells: Sequence[Cell | Absent] = ()
+    new: Sequence[New] = ()
+    messages: Sequence[Message] = ()
 
 
 class Pressure(msgspec.Struct, frozen=True, kw_only=True):

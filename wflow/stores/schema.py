@@ -175,5 +175,41 @@ MIGRATIONS: Final = (
     CREATE TABLE remains (instance INTEGER PRIMARY KEY);
     DROP INDEX instances_owned;
     """,
+    """
+    CREATE TABLE messages (
+        number       INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue        TEXT NOT NULL,
+        due_at       INTEGER NOT NULL,
+        attempts     INTEGER NOT NULL DEFAULT 0,
+        sent_at      INTEGER NOT NULL,
+        expires_at   INTEGER NOT NULL,
+        id           TEXT NOT NULL,
+        content_type TEXT NOT NULL,
+        body         BLOB NOT NULL
+    );
+    CREATE INDEX messages_due ON messages (queue, due_at, number);
+    CREATE INDEX messages_by_expiry ON messages (queue, expires_at);
+
+    CREATE TABLE backlogs (
+        queue TEXT PRIMARY KEY,
+        count INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TRIGGER messages_counted AFTER INSERT ON messages
+    BEGIN
+        INSERT INTO backlogs (queue, count, bytes) VALUES (NEW.queue, 1, length(NEW.body))
+            ON CONFLICT (queue) DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER messages_moved AFTER UPDATE OF queue ON messages WHEN OLD.queue <> NEW.queue
+    BEGIN
+        UPDATE backlogs SET count = count - 1, bytes = bytes - length(OLD.body) WHERE queue = OLD.queue;
+        INSERT INTO backlogs (queue, count, bytes) VALUES (NEW.queue, 1, length(NEW.body))
+            ON CONFLICT (queue) DO UPDATE SET count = count + 1, bytes = bytes + excluded.bytes;
+    END;
+    CREATE TRIGGER messages_counted_out AFTER DELETE ON messages
+    BEGIN
+        UPDATE backlogs SET count = count - 1, bytes = bytes - length(OLD.body) WHERE queue = OLD.queue;
+    END;
+    """,
 )
 """Append only; all that are new to a database are applied in one transaction."""

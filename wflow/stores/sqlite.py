@@ -8,10 +8,10 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wflow.engine.facts import Received
 from wflow.errors import StoreBusy, StoreError, TooMany
 from wflow.stores import _sqlite_append as appending
 from wflow.stores import _sqlite_claim as claiming
+from wflow.stores import _sqlite_effects as effects
 from wflow.stores import _sqlite_inbox as inbox
 from wflow.stores import _sqlite_lists as lists
 from wflow.stores import _sqlite_migrate as migrating
@@ -21,8 +21,10 @@ from wflow.stores import _sqlite_remove as removing
 from wflow.stores import _sqlite_restart as restarting
 from wflow.stores import statements as sql
 from wflow.stores._sqlite_cells import Cells
+from wflow.stores._sqlite_queues import SqliteQueues, let_go
 from wflow.stores._sqlite_readers import Readers
-from wflow.stores._sqlite_rows import DIED, Counters, instance
+from wflow.stores._sqlite_rows import DIED, Counters, instance, past
+from wflow.stores._sqlite_wal import PAGES, Runway
 from wflow.stores._sqlite_writer import Writer
 from wflow.stores.store import Cell, Past, Pressure, Record
 
@@ -70,7 +72,9 @@ class SqliteStore:
             _migrate(self._db)
             # Nobody else can hold a claim: whatever is claimed belongs to a process that died.
             self._db.execute(sql.RELEASE_ALL)
+            let_go(self._db)
             self._counters = Counters(self._db)
+            self._runway = Runway(path)
         except BaseException:
             self._db.close()
             raise
@@ -82,10 +86,12 @@ class SqliteStore:
             position=lambda: self._counters.position,
             after_commit=self._tell,
             after_rollback=self._counters.forget,
+            afterwards=self._runway.look,
         )
         self._claims = claiming.Claims(self._writer.submit, self._counters)
         self._readers = Readers(lambda: _open(path, read_only=True))
         self._cells = Cells(self._readers, self._writer)
+        self.queues = SqliteQueues(self._readers, self._writer)
 
     @property
     def pressure(self) -> Pressure:
@@ -118,14 +124,17 @@ class SqliteStore:
 
     async def load(self, after: Mapping[int, int]) -> dict[int, Past]:
         """Read what instances are played from."""
-        return await self._readers.read(lambda db: {key: _past(db, key, seq) for key, seq in after.items()})
+        return await self._readers.read(lambda db: {key: past(db, key, seq) for key, seq in after.items()})
 
     async def append(self, batch: Batch) -> Appended:
         """Append facts under claims."""
         size = sum([len(row[4]) for row in batch.rows])
-        return await self._writer.submit(
-            lambda db: appending.append(db, self._counters, batch), rows=len(batch.claims), size=size
-        )
+        with effects.around(batch.effects, self._cells, self.queues) as more:
+            return await self._writer.submit(
+                lambda db: appending.append(db, self._counters, batch),
+                rows=len(batch.claims),
+                size=size + more,
+            )
 
     async def release(self, claims: Sequence[tuple[int, int]], *, now: int, died: bool = False) -> None:
         """Give claims back."""
@@ -308,6 +317,7 @@ class SqliteStore:
         self._readers.stop()
         await self._writer.close()
         await self._readers.close()
+        self._runway.close()
         self._db.close()
         self._lock.close()
 
@@ -359,9 +369,11 @@ def _open(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         if not read_only:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA wal_autocheckpoint = 4000")
+            db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
             # Some systems' SQLite overwrites all that is deleted with zeros, which takes ten times as long.
             db.execute("PRAGMA secure_delete = FAST")
+            # What one statement puts aside: all of it is bounded by what a transaction takes in.
+            db.execute("PRAGMA temp_store = MEMORY")
         db.execute(f"PRAGMA cache_size = -{READ_CACHE_KIB if read_only else CACHE_KIB}")
     except BaseException:
         db.close()
@@ -381,10 +393,3 @@ def _migrate(db: sqlite3.Connection) -> None:
         return
     script = "".join(sql.MIGRATIONS[version:])
     db.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {len(sql.MIGRATIONS)}; COMMIT;")
-
-
-def _past(db: sqlite3.Connection, key: int, after: int) -> Past:
-    rows = db.execute(sql.BODIES, (key, after, key)).fetchall()
-    inbox = db.execute(sql.EVENTS, (key,))
-    events = [Received(number, type_, payload, at, at) for number, type_, payload, at in inbox]
-    return Past(seq=rows[-1][0] if rows else after, records=[row[1] for row in rows], events=events)

@@ -16,6 +16,7 @@ from wflow.stores.kept import (
     Cell,
     Claim,
     Delivery,
+    Effects,
     Instance,
     Moving,
     New,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from wflow.engine.facts import Fact
+    from wflow.stores.queues import Queues
 
 __all__ = [
     "Absent",
@@ -36,6 +38,7 @@ __all__ = [
     "Cell",
     "Claim",
     "Delivery",
+    "Effects",
     "Instance",
     "Moving",
     "New",
@@ -52,6 +55,11 @@ class Store(Protocol):
     @property
     def pressure(self) -> Pressure:
         """Tell how far the disk is behind; beyond the limit `create` raises TooMany, and appends queue."""
+        ...
+
+    @property
+    def queues(self) -> Queues:
+        """Give the queues, whose messages are kept with everything else."""
         ...
 
     async def create(self, new: Sequence[New]) -> list[int | None]:
@@ -84,10 +92,13 @@ class Store(Protocol):
         """Append facts and make changes under their claims; tell what was refused.
 
         A claim is refused when it is over, or when its facts do not follow the last one that is kept, one by
-        one. What the claims do not cover is refused too: rows, changes, received events.
+        one. What the claims do not cover is refused too: rows, changes, received events, effects.
 
-        A Rested instance that has an event of an awaited type, or a request, is due at once. One that was
-        told to pause is paused, with a record of it that follows the last one of the batch.
+        Effects of an instance that is not refused are there from the same instant as its facts.
+
+        A Rested instance that has an event of an awaited type, or a request, is due at once, and is named in
+        the answer. One that was told to pause is paused, with a record of it that follows the last one of the
+        batch.
         """
         ...
 

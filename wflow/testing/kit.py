@@ -107,9 +107,10 @@ class Kit:
             self._passing.requests += 1
             try:
                 answer = await self.ask(lambda world: world.runner.fetch(None, request), stuck=stuck)
+                rest = () if answer.rest is None else [piece async for piece in answer.rest]
             finally:
                 self._passing.requests -= 1
-        return Answer(answer.status, dict(answer.headers), answer.body)
+        return Answer(answer.status, dict(answer.headers), b"".join((answer.body, *rest)))
 
     def introspect_instance(self, binding: WorkflowBinding | str, id: str) -> InstanceIntrospector:
         """Look into one instance, by its id; to modify how it runs, do so before it is created."""

@@ -7,6 +7,7 @@ import contextvars
 import os
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from wflow.runner import creations
 from wflow.runner.peer import Peer
 from wflow.runner.runner import Runner
 from wflow.runtime import process
@@ -31,6 +32,8 @@ BURIAL_S: Final = 5.0
 
 ROUNDS: Final = 100
 QUIET: Final = 5
+SECRET: Final = bytes(16)
+"""What the chance of instances comes from that steps create: the same in each run of a test."""
 """Passes of the loop in which nothing of it is left."""
 
 _Step = tuple[int, str]
@@ -88,10 +91,11 @@ class Runtime(process.Runtime):
 
     async def call(self, binding: str, method: str, arguments: list[object]) -> object:
         """Call a binding's provider, and note it if that is to wait."""
-        arguments = self._guest.named(method, arguments)
+        place = here.get()
+        if place is None or not place.step:  # what a step creates has the same id each time as it is
+            arguments = self._guest.named(method, arguments)
         if method != "result":
             return await super().call(binding, method, arguments)
-        place = here.get()
         waiter = ((place.instance, place.step) if place else (0, ""), asyncio.current_task())
         self._results.append(waiter)
         try:
@@ -194,11 +198,12 @@ class World:
             self.runtimes.append(runtime)
             return _Embodied(runtime, sock, over)
 
+        await creations.keep(self.store.real, SECRET)
         self.runner = await Runner.over(
             cast("Store", self.store),  # it answers for all that a store has
             folder / "versions",
-            tells=True,
             peers=lambda listener: Peer(listener, spawn),
+            schedules="never",
         )
         build = project.build
         self.runner.registry.activate(build)
@@ -208,6 +213,8 @@ class World:
     async def _end(self) -> None:
         for runtime in self.runtimes:
             await asyncio.to_thread(runtime.threads.shutdown, wait=True, cancel_futures=True)
+        if hasattr(self, "runner"):  # its databases' threads end, and what they were doing is done
+            await self.runner.databases.close()
         await self.store.real.close()
 
     def _context(self) -> contextvars.Context:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
+from wflow.runner import creations
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from wflow.stores.store import New, Store
+    from wflow.stores.store import Batch, New, Store
     from wflow.testing.fate import Fate
 
 WRITES: Final = frozenset(
@@ -23,6 +25,8 @@ WRITES: Final = frozenset(
 """What makes something durable that an instance, a client or user code depends on. Lines of the log do not
 count, nor does what is tidied away.
 """
+QUEUE_WRITES: Final = frozenset({"send", "lease", "settle"})
+"""The same of queues."""
 
 
 class Call:
@@ -63,10 +67,17 @@ class Watched:
         call = functools.partial(self._write if name in WRITES else self._read, method)
         if name == "create":
             call = functools.partial(self._create, call)
+        elif name == "append":
+            call = functools.partial(self._append, call)
         elif name == "restart":
             call = functools.partial(self._restart, call)
         setattr(self, name, call)
         return call
+
+    @functools.cached_property
+    def queues(self) -> Any:
+        """Its queues, watched likewise."""
+        return _Queues(self)
 
     async def close(self) -> None:
         """Let go; `World` closes the real one when all is over."""
@@ -124,14 +135,46 @@ class Watched:
 
     async def _create(self, create: Callable[..., Any], new: Sequence[New]) -> Any:
         """Create instances whose chance is the same in each run of a test."""
-        keys = await create([msgspec.structs.replace(one, seed=seed_of(one.workflow, one.id)) for one in new])
+        keys = await create([_seeded(one) for one in new])
         for one, key in zip(new, keys, strict=True):
             if key is not None:
                 await self._created(one, key)
         return keys
 
+    async def _append(self, append: Callable[..., Any], batch: Batch) -> Any:
+        """Append, and tell of instances that steps have created."""
+        appended = await append(batch)
+        for one in (new for effects in batch.effects for new in effects.new):
+            found = await self.real.find_one(one.workflow, one.id)
+            if found is not None:
+                await self._created(one, found.key)
+        return appended
+
     async def _restart(self, restart: Callable[..., Any], key: int, **named: Any) -> Any:
         return await restart(key, **{**named, "seed": seed_of("restart", str(key))})
+
+
+class _Queues:
+    """The queues of the store behind a `Watched`."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._watched.real.queues, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+        ask = self._watched._write if name in QUEUE_WRITES else self._watched._read  # noqa: SLF001 - its own
+        call = functools.partial(ask, method)
+        setattr(self, name, call)
+        return call
+
+
+def _seeded(new: New) -> New:
+    """Give an instance the chance that it has in each run of a test, unless a step has seen to that."""
+    if len(new.seed) == creations.SEED_BYTES:
+        return new
+    return msgspec.structs.replace(new, seed=seed_of(new.workflow, new.id))
 
 
 async def _never() -> NoReturn:

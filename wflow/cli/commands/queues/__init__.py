@@ -1,0 +1,1 @@
+"""Make queues, look at them, empty them, and say who consumes them."""

@@ -1,0 +1,1 @@
+"""Say who gets the messages of a queue."""

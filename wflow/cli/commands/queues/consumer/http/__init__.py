@@ -1,0 +1,1 @@
+"""Let the messages of a queue be pulled over HTTP."""

@@ -1,0 +1,1 @@
+"""Add and remove a Worker as the consumer of a queue."""
