@@ -38,6 +38,9 @@ def table(request):
         ("GET", "/things/state", (STATE, {})),
         ("DELETE", "/things/state", (GONE, {"id": "state"})),
         ("GET", "/things/state/part", (PART, {"id": "state"})),
+        ("GET", "/things/a%2Fpart", (ONE, {"id": "a/part"})),
+        ("GET", "/things/%2A%2F5%20%2a/part", (PART, {"id": "*/5 *"})),
+        ("GET", "/things/100%", (ONE, {"id": "100%"})),
     ],
 )
 def test_what_is_spelled_out_comes_first_and_the_method_decides(table, method, path, found):

@@ -26,7 +26,11 @@ else:
 
 
 class Event(View, Generic[Payload]):
-    """Read-only: `payload` and `timestamp`, with `instance_id` and `workflow_name`, or with `type`."""
+    """Read-only: `payload` and `timestamp`, with `instance_id` and `workflow_name`, or with `type`.
+
+    Of an instance that a schedule created, `schedule` has the `cron` and the `scheduled_time` in
+    milliseconds since 1970.
+    """
 
     __slots__ = ()
 
@@ -36,6 +40,7 @@ class Event(View, Generic[Payload]):
         instance_id: str
         workflow_name: str
         type: str
+        schedule: View
 
 
 def opening(turn: Turn, payload: object = None) -> Event:
@@ -43,12 +48,15 @@ def opening(turn: Turn, payload: object = None) -> Event:
 
     Raises MismatchError when what it was created with does not fit the type ``payload``; anything fits None.
     """
-    return Event(
-        payload=_fitted(values.decode(turn.params), payload, "event.payload", "the payload"),
-        timestamp=_moment(turn.created_at),
-        instanceId=turn.id,
-        workflowName=turn.workflow,
-    )
+    said: dict[str, object] = {
+        "payload": _fitted(values.decode(turn.params), payload, "event.payload", "the payload"),
+        "timestamp": _moment(turn.created_at),
+        "instanceId": turn.id,
+        "workflowName": turn.workflow,
+    }
+    if " " in turn.id:  # no other id has one
+        said["schedule"] = _schedule(turn.id)
+    return Event(said)
 
 
 def arrived(event: Received) -> Event:
@@ -67,6 +75,13 @@ def fitted(event: Event, payload: object, step: str) -> Event:
 async def awaited(wait: Awaitable[Event], payload: object, step: str) -> Event:
     """Await what the wait ``step`` gives, and turn its payload into the type ``payload``; see `fitted`."""
     return fitted(await wait, payload, step)
+
+
+def _schedule(id_: str) -> View | None:
+    from wflow.wire import crons
+
+    found = crons.told(id_)
+    return None if found is None else View(cron=found[0], scheduledTime=found[1])
 
 
 def _fitted(payload: object, wanted: object, root: str, who: str) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from wflow import catalogue
 from wflow.server import routes
@@ -40,7 +41,8 @@ class Table:
     def find(self, path: str, method: str) -> tuple[Route, Parts]:
         """Find a route, with the parts of the path that it leaves open; raises NoSuchRoute, WrongMethod.
 
-        A slash at the end changes nothing: wrangler sends one when it asks for the latest instance.
+        ``path`` is as it was sent: a part may hold a slash, as `%2F`. A slash at the end changes nothing:
+        wrangler sends one when it asks for the latest instance.
         """
         given = _split(path)
         for place in self._by_length.get(len(given), ()):
@@ -92,7 +94,8 @@ def _place(pattern: Sequence[str], route: Route) -> _Place:
 
 
 def _split(path: str) -> list[str]:
-    return path.removesuffix("/").split("/")
+    parts = path.removesuffix("/").split("/")
+    return [unquote(part) for part in parts] if "%" in path else parts
 
 
 def _is_open(part: str) -> bool:

@@ -1,0 +1,1 @@
+"""List what fires by the clock, and fire it by hand."""
