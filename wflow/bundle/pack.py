@@ -6,16 +6,21 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wflow.bundle import archive, limits, manifest, paths, tree
+from wflow.bundle import archive, limits, manifest, paths, requirements, tree
 from wflow.bundle.manifest import Manifest
+from wflow.bundle.tree import Source
 from wflow.errors import BundleError
 
 if TYPE_CHECKING:
-    from wflow.bundle.tree import Source
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from wflow.config.model import Project
 
 MANIFEST = "manifest.json"
 FILES = "files/"
+WHEELS = "wflow_wheels"
+"""The folder, beside the project's own files, of the wheels that are shipped along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +37,21 @@ class Packed:
         return sum(size for _, size in self.files)
 
 
-def pack(project: Project) -> Packed:
+def pack(project: Project, wheels: Sequence[Path] = ()) -> Packed:
     """Pack what `tree.walk` finds in the project; the result is a function of names, contents and the config.
 
-    Raises BundleError, which names the file, for what cannot be shipped and for what is over a limit.
+    ``wheels`` are shipped along, for runners that reach no index. Raises BundleError, which names the file,
+    for what cannot be shipped and for what is over a limit.
     """
-    sources = sorted(tree.walk(project.root), key=lambda source: source.name)
+    along = [
+        Source(name=f"{WHEELS}/{wheel.name}", path=wheel, size_bytes=wheel.stat().st_size) for wheel in wheels
+    ]
+    sources = sorted([*tree.walk(project.root), *along], key=lambda source: source.name)
     paths.check_all(source.name for source in sources)
     _check_size(sources)
     contents = {source.name: source.read() for source in sources}
-    described = manifest.of(project, {name: _sha256(content) for name, content in contents.items()})
+    digests = {name: _sha256(content) for name, content in contents.items()}
+    described = manifest.of(project, digests, requirements.find(project.root))
     if described.main not in contents:
         raise BundleError(
             f"`main` is {paths.shown(described.main)}, which is not among the files of the bundle",
