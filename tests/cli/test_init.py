@@ -73,11 +73,12 @@ def test_at_a_terminal_the_name_is_asked_for_until_it_is_one():
         [sys.executable, "-m", "wflow", "init"], stdin=theirs, stdout=theirs, stderr=theirs
     ) as asking:
         os.close(theirs)
-        os.write(ours, b"-no-\nshop\n")
+        os.write(ours, b"-no-\nshop\n\n")
         shown = read_all(ours)
         assert asking.wait(timeout=20) == 0
     assert "What is the project's name? [my-workflow]:" in shown
     assert "cannot name a project" in shown
+    assert "Which template? [workflows]:" in shown
     assert Path("shop/wflow.toml").is_file()
 
 
