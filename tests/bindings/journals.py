@@ -35,6 +35,9 @@ class Journals:
         store.on_commit(self.feed.tell)
         self._claims: dict[str, tuple[Claim, int]] = {}
 
+    def effects(self, call: object) -> None:
+        """No step calls."""
+
     def now(self) -> int:
         return NOON
 

@@ -16,6 +16,7 @@ from wflow.engine.facts import Moved
 from wflow.engine.outcome import Failure
 from wflow.errors import WflowError
 from wflow.runner.feed import Feed
+from wflow.runner.held import Holding
 from wflow.runner.instances import Instances
 from wflow.runner.registry import Registry
 from wflow.runtime.failures import error_of, failure_of
@@ -35,7 +36,8 @@ NOON = 1_795_348_800_000
 class SmallControl(Instances):
     """The workflows `orders` and `returns`; nothing runs them but the test, which moves the clock as well.
 
-    ``caller`` is the key of the instance whose code calls, if that is what the test wants.
+    ``caller`` is the key of the instance whose code calls, if that is what the test wants; ``calling`` says
+    it all, as `Called` has it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -46,11 +48,17 @@ class SmallControl(Instances):
         super().__init__(store, registry, self.feed)
         store.on_commit(self.feed.tell)
         self.at = NOON
+        self.woken: list[str] = []
         self.caller: int | None = None
+        self.calling: dict[str, Any] = {}
+        self.holding = Holding(store, self.woken.append)
         self._claims: list[Claim] = []
 
     def now(self) -> int:
         return self.at
+
+    def effects(self, call: Called) -> Any:
+        return self.holding.of(call)
 
     async def claim(self, id_: str, workflow: str = "orders") -> Claim:
         """Take an instance, as a runtime would get it."""
@@ -90,7 +98,8 @@ def link(module: Any, control: SmallControl, target: str) -> Any:
     async def send(method: str, arguments: list[object]) -> object:
         given: Any = values.decode(values.encode(arguments, limit=2**30))
         try:
-            call = Called(method=method, arguments=given, instance=control.caller)
+            where = control.calling or {"instance": control.caller}
+            call = Called(method=method, arguments=given, **where)
             value = await module.serve(control, target, call)
         except WflowError as refused:
             failure = failure_of(refused)

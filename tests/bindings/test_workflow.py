@@ -427,7 +427,7 @@ def test_a_status_answers_to_items_and_attributes_and_is_json_ready(on_workflow)
         await control.finish("order-1", output={"items": [2, 4], "at": datetime(2026, 1, 1, tzinfo=UTC)})
         status = await instance.status()
         assert (status.status, status.output["items"]) == ("complete", [2, 4])
-        assert json.loads(Response.json(status).parts()[2]) == {
+        assert json.loads(await Response.json(status).bytes()) == {
             "status": "complete",
             "tags": ["eu"],
             **nothing,

@@ -20,7 +20,24 @@ VERSION = {"id": "0f2e", "number": 1, "script_name": "shop", "digest": "sha256:0
 def project(wflow, monkeypatch):
     wflow("init", "shop", "-y")
     monkeypatch.chdir("shop")
+    config = Path("wflow.toml")
+    config.write_text(config.read_text().replace('binding = "KV"', 'binding = "KV"\nid = "shop-kv"'))
     return Path.cwd()
+
+
+ENVIRONMENTS = "/accounts/local/workers/environments"
+READY: dict[str, object] = {"id": None, "state": "ready", "lines": [], "next": 0}
+
+
+@pytest.fixture(autouse=True)
+def nothing_to_install(request):
+    """Have the runner need no package of the template: it has them itself."""
+    if "logged_in" in request.fixturenames:
+        request.getfixturevalue("logged_in").gives("POST", ENVIRONMENTS, READY)
+
+
+def asked(runner):
+    return [one for one in runner.asked if one.path != ENVIRONMENTS]
 
 
 def test_a_deploy_tells_what_was_sent_and_where_it_answers(wflow, logged_in):
@@ -45,7 +62,7 @@ def test_a_deploy_tells_what_was_sent_and_where_it_answers(wflow, logged_in):
         "  workflow: shop",
         "Current Version ID: 0f2e",
     ]
-    _, uploaded, _, released, _ = logged_in.asked
+    _, uploaded, _, released, _ = asked(logged_in)
     assert (uploaded.method, uploaded.path, uploaded.token) == ("POST", VERSIONS, "s3cret")
     assert b'"message":"first"' in uploaded.body
     assert released.path == DEPLOYMENTS
@@ -159,7 +176,7 @@ def test_what_stays_is_said_with_the_way_to_move_it(wflow, logged_in):
 def test_a_tag_goes_along(wflow, logged_in):
     gives(logged_in)
     assert wflow("deploy", "-m", "first", "--tag", "v1").code == 0
-    (uploaded,) = [asked for asked in logged_in.asked if asked.path == VERSIONS]
+    (uploaded,) = [asked for asked in asked(logged_in) if asked.path == VERSIONS]
     assert b'"message":"first","tag":"v1"' in uploaded.body
 
 
@@ -184,7 +201,7 @@ def test_a_runner_that_fails_over_what_is_live_gets_no_upload(wflow, logged_in):
     ran = wflow("deploy")
     assert ran.code == 1
     assert "the disk is full" in ran.err
-    assert all(asked.path != VERSIONS for asked in logged_in.asked)
+    assert all(asked.path != VERSIONS for asked in asked(logged_in))
 
 
 def test_stop_leaves_what_does_not_fit_uploaded_and_not_live(wflow, logged_in):
@@ -194,7 +211,7 @@ def test_stop_leaves_what_does_not_fit_uploaded_and_not_live(wflow, logged_in):
     assert "error: version 0f2e is uploaded and not live: 1 unfinished instance would not fit" in ran.err
     assert "wflow versions deploy 0f2e@100" in ran.err
     assert "Deployed" not in ran.out
-    assert all(asked.path != DEPLOYMENTS for asked in logged_in.asked if asked.method == "POST")
+    assert all(asked.path != DEPLOYMENTS for asked in asked(logged_in) if asked.method == "POST")
 
 
 def test_stop_goes_on_when_all_fit(wflow, logged_in):
@@ -219,7 +236,7 @@ def test_migrate_asks_for_each_one_that_is_on_another_version(wflow, logged_in):
     assert ran.code == 0
     assert ran.out.endswith("Current Version ID: 0f2e\nMigrated 1 instance; 1 stayed\n")
     assert "warning: shop c: they differ; it stays where it is" in ran.err
-    order = [asked.path for asked in logged_in.asked if asked.method == "POST"]
+    order = [asked.path for asked in asked(logged_in) if asked.method == "POST"]
     assert order == [VERSIONS, REHEARSALS, DEPLOYMENTS, f"{place}/a/migrate", f"{place}/c/migrate"]
 
 
@@ -227,7 +244,7 @@ def test_a_sample_is_a_number_or_all(wflow, logged_in):
     gives(logged_in, FITS)
     for given, limit in (("7", "7"), ("all", "all"), ("20000", "10000")):
         wflow("deploy", "--sample", given)
-        assert [asked.query["limit"] for asked in logged_in.asked if asked.path == REHEARSALS][-1] == limit
+        assert [asked.query["limit"] for asked in asked(logged_in) if asked.path == REHEARSALS][-1] == limit
     for wrong in ("0", "some", "-1"):
         ran = wflow("deploy", f"--sample={wrong}")
         assert ran.code == 1
@@ -284,3 +301,16 @@ def test_without_a_login_nothing_is_deployed(wflow):
     ran = wflow("deploy")
     assert ran.code == 1
     assert "you are not logged in" in ran.err
+
+
+def test_secrets_of_a_file_are_there_before_the_version(wflow, logged_in, project):
+    gives(logged_in)
+    logged_in.gives("GET", SCRIPTS, [{"id": "shop"}])
+    logged_in.gives("PATCH", f"{SCRIPT}/secrets", [])
+    (project / ".env.live").write_text("".join(f"A{n}=x\n" for n in range(101)))
+    ran = wflow("deploy", "--secrets-file", ".env.live")
+    assert ran.code == 0, ran.err
+    sent = [one.path for one in logged_in.asked if one.method in {"PATCH", "POST"}]
+    assert sent.index(f"{SCRIPT}/secrets") < sent.index(VERSIONS)
+    assert sent.count(f"{SCRIPT}/secrets") == 2
+    assert "Set 100 secrets of the Worker shop.\nSet 1 secret of the Worker shop.\n" in ran.err

@@ -106,7 +106,7 @@ def test_a_version_is_shown_with_its_bindings(wflow, logged_in):
         {"type": "kv_namespace", "name": "STOCK", "namespace_id": "stock"},
         {"type": "plain_text", "name": "GREETING", "text": "hello"},
         {"type": "json", "name": "MOST", "json": 3},
-        {"type": "queue", "name": "LATER"},
+        {"type": "vectorize", "name": "LATER"},
     ]
     whole = {
         **version(2),
@@ -127,7 +127,7 @@ def test_a_version_is_shown_with_its_bindings(wflow, logged_in):
         "env.STOCK (stock)       KV Namespace",
         'env.GREETING ("hello")  Environment Variable',
         "env.MOST (3)            Environment Variable",
-        "env.LATER               queue",
+        "env.LATER               vectorize",
     ):
         assert row in ran.out
     assert json.loads(wflow("versions", "view", "2", *SHOP, "--json").out) == whole

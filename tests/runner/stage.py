@@ -103,6 +103,9 @@ class PaperPeer:
     async def listening(self) -> None:
         """Be told at once: it listens all the time."""
 
+    def settle(self) -> None:
+        """Hear that a claim ended."""
+
     def heard(self, kind: type[Any]) -> list[Any]:
         """Give the messages of a kind that were sent to it."""
         return [message for message in self.said if isinstance(message, kind)]
@@ -365,15 +368,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(
-    folder: Path, *, tells: bool = False, run: bool = True, processes: int = 1
-) -> AsyncIterator[Stage]:
+async def stage(folder: Path, *, run: bool = True, processes: int = 1) -> AsyncIterator[Stage]:
     """Have a runner with the shop on it."""
     project = folder / "shop"
     if not project.exists():
         shutil.copytree(SHOP, project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
     url = f"sqlite://{folder / 'data'}"
-    runner = await Runner.open(url, folder / "versions", tells=tells, processes=processes)
+    runner = await Runner.open(url, folder / "versions", processes=processes)
     made = Stage(runner, project, folder / "witness.txt")
     try:
         if run:

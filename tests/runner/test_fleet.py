@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from tests.runner.stage import Faulty, Stage, meanwhile, stage, until
+from tests.runner.stage import Faulty, Stage, desk, entry, meanwhile, stage, until
 from tests.stories.processes import lives
 from wflow.engine import facts, values
-from wflow.engine.changes import Ended, Rolling, Told
+from wflow.engine.changes import Ended, Rested, Rolling, Told
 from wflow.engine.outcome import Err, Ok
 from wflow.errors import LinkError, LoadError, StoreError
 from wflow.link import frames
 from wflow.link.channel import Channel
 from wflow.runner import crew, releases
 from wflow.runner import fleet as fleets
-from wflow.runner.holds import claimed
+from wflow.runner.holds import claimed, held
 from wflow.runner.project import VERSION
 from wflow.stores.store import Batch, Pressure
 from wflow.wire.types import Parent, Wanted
@@ -757,5 +757,72 @@ def test_whoever_waits_for_room_hears_of_one_more_runtime(tmp_path, monkeypatch)
             fleet._crews[VERSION].reinforce(2)
             await until(lambda: fleet.strength(VERSION) == 2, "the other one")
             assert {"counting", "gated", "patient"} <= woken
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("what", ["cancel", "event"])
+def test_an_instance_that_goes_to_sleep_as_something_comes_for_it_is_handed_out_at_once(tmp_path, what):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            peer = await on.held("a")
+            await meanwhile(0.02)  # it is known by then that nobody rests
+            claim, far = on.claim_of("a"), on.control.at + 86_400_000
+            if what == "cancel":
+                await on.control.steer("orders", "a", "cancel")
+            else:
+                await on.control.send_event("orders", "a", "paid", values.NONE)
+            assert len(peer.heard(frames.Deliver)) == 1
+            # What the runtime has said by then is that it rests.
+            rested = Rested(claim.key, on.control.at, far, [] if what == "cancel" else ["paid"])
+            commit = frames.Commit(1, [(claim.key, claim.epoch)], [], [rested], [])
+            assert on.fleet.real is not None
+            await on.fleet.real._commit(peer, commit)  # type: ignore[arg-type]
+            await until(lambda: on.fleet.turns == ["a", "a"], "it to be handed out again")
+
+    asyncio.run(story())
+
+
+def test_an_instance_that_rests_with_nothing_for_it_costs_no_look_at_the_store(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path, through=Faulty) as on:
+            on.declare(entry("orders"))
+            peer = await on.held("a")
+            await meanwhile(0.02)  # it is known by then that nobody rests
+            claim, far = on.claim_of("a"), on.control.at + 86_400_000
+            on.store.calls.clear()  # type: ignore[attr-defined]
+            rested = Rested(claim.key, on.control.at, far, ["paid"])
+            commit = frames.Commit(1, [(claim.key, claim.epoch)], [], [rested], [])
+            assert on.fleet.real is not None
+            await on.fleet.real._commit(peer, commit)  # type: ignore[arg-type]
+            await meanwhile(0.05)
+            assert "claim" not in on.store.calls  # type: ignore[attr-defined]
+
+    asyncio.run(story())
+
+
+def test_an_event_that_comes_while_a_journal_is_read_anew_is_heard_by_whoever_asked_for_it(tmp_path):
+    async def story() -> None:
+        async with desk(tmp_path) as on:
+            on.declare(entry("orders"))
+            peer = await on.held("a")
+            fleet, key = on.fleet.real, on.claim_of("a").key
+            assert fleet is not None
+            peer.holds[key] = held(on.claim_of("a"))  # type: ignore[assignment]
+            between: Any = Faulty(on.store)
+            fleet._store = between
+
+            async def load(after: dict[int, int]) -> Any:
+                past = await on.store.load(after)
+                await on.control.send_event("orders", "a", "paid", values.NONE)
+                return past
+
+            between.load = load
+            await fleet._resend(peer, [key])  # type: ignore[arg-type]
+            (again,) = [n for n, one in enumerate(peer.said) if isinstance(one, frames.Play) and n]
+            await until(
+                lambda: any(isinstance(one, frames.Deliver) for one in peer.said[again:]), "the event"
+            )
 
     asyncio.run(story())

@@ -126,3 +126,11 @@ def test_a_project_that_is_reached_by_a_link_is_watched(tmp_path):
             assert await anext(changes) == {tmp_path / "link" / "worker.py"}
 
     asyncio.run(asyncio.wait_for(story(), 20))
+
+
+def test_every_file_that_a_build_is_made_of_counts(tmp_path):
+    config, proto = tmp_path / "wflow.toml", tmp_path / "proto"
+    assert watch.concerns(proto / "a.proto", config, [proto])
+    assert not watch.concerns(proto / "a.proto", config, [tmp_path / "src"])
+    assert not watch.concerns(proto / "__pycache__" / "a.pyc", config, [proto])
+    assert not watch.concerns(proto / "a.proto", config)

@@ -135,7 +135,7 @@ def test_an_error_at_import_is_told_with_the_users_frames(tmp_path):
 def test_a_module_that_is_missing_has_a_hint(tmp_path):
     told = load(tmp_path, {"src/worker.py": "import no_such_module.inside\n"})
     assert told["message"] == "src/worker.py:1: ModuleNotFoundError: No module named 'no_such_module'"
-    assert told["hint"].startswith("install 'no_such_module' in the environment that runs wflow")
+    assert told["hint"].startswith("name the package of 'no_such_module' in pyproject.toml")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from wflow.engine.facts import Moved
 from wflow.errors import (
     InstanceEnded,
     InstanceNotFound,
+    LoadError,
     VersionNotFound,
     WorkerNotFound,
     WorkflowNotFound,
@@ -35,6 +36,7 @@ from wflow.wire.types import (
     Registered,
     Rehearsal,
     Rehearsals,
+    Schedule,
     Share,
     Start,
     Version,
@@ -57,12 +59,60 @@ NOON = 1_795_348_800_000
 """2026-11-22T12:00:00Z, when every test begins; a second passes with each look at the clock."""
 
 
+class SmallSchedules:
+    """Fires what the test says, and notes it."""
+
+    def __init__(self) -> None:
+        self.known: list[Schedule] = []
+        self.fired: list[tuple[Schedule, int]] = []
+        self.raises: Exception | None = None
+
+    def live(self) -> Sequence[Schedule]:
+        return self.known
+
+    async def fire(self, schedule: Schedule, at: int) -> str | None:
+        self.fired.append((schedule, at))
+        if self.raises is not None:
+            raise self.raises
+        return None if schedule.workflow is None else f"{schedule.cron}-{at}"
+
+
+class SmallInstalls:
+    """Installs what the test says."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Installation] = {}
+
+    def begin(self, requirements: Sequence[str]) -> tuple[str, Installation] | None:
+        name = "-".join(requirements)
+        return (name, self.known[name]) if name in self.known else None
+
+    def find(self, name: str) -> Installation | None:
+        return self.known.get(name)
+
+
+class Installation:
+    """Has said some lines."""
+
+    def __init__(self, *lines: str, first: int = 0) -> None:
+        self.lines = list(lines)
+        self.first = first
+        self.failed: LoadError | None = None
+        self.over = asyncio.Event()
+
+
 class SmallHost:
     """A `Host` whose instances do what the test says."""
 
     def __init__(self, store: Store, *, patience_s: float = 0.01) -> None:
         self.store = store
         self.patience_s = patience_s
+        self.schedules = SmallSchedules()
+        self.environments = SmallInstalls()
+        self.services: Any = None
+        self.databases: Any = None
+        self.queues: Any = None
+        self.secrets: Any = None
         self.registered = [workflow("orders"), workflow("returns")]
         self.uploaded: list[Version] = []
         self.deployed: list[Version] = []
@@ -92,7 +142,12 @@ class SmallHost:
         newest = {version.worker: version for version in self.deployed}
         return [newest[name] for name in sorted(newest)]
 
-    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
+    def effects(self, call: object) -> None:
+        """No step calls."""
+
+    async def create(
+        self, workflow: str, wanted: Sequence[Wanted], *, trigger: str, held: object = None
+    ) -> list[Made]:
         self._expect(workflow)
         at = self.now()
         new = [

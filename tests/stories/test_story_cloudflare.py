@@ -25,7 +25,7 @@ CONFIG = """
   "observability": { "enabled": true },
   "workflows": [{ "name": "baking", "binding": "BAKING", "class_name": "Baking" }],
   "kv_namespaces": [{ "binding": "SHELF", "id": "<YOUR_KV_NAMESPACE_ID>" }],
-  "d1_databases": [{ "binding": "DB", "database_name": "app", "database_id": "x" }],
+  "r2_buckets": [{ "binding": "FILES", "bucket_name": "files" }],
   "vars": { "OVEN": "old" },
 }
 """
@@ -81,7 +81,7 @@ class Default(WorkerEntrypoint):
         if url.path == "/shelf":
             return Response(await self.env.SHELF.get(parse_qs(url.query)["id"][0]))
         if url.path == "/database":
-            return Response(await self.env.DB.prepare("SELECT 1").first())
+            return Response(await self.env.FILES.get("x"))
         order = await self.env.BAKING.get(url.path.strip("/"))
         if request.method == "POST":
             await order.send_event({"type": "paid", "payload": await request.json()})
@@ -138,7 +138,7 @@ def status(session: Process, id_: str) -> dict[str, Any]:
 def test_the_session_tells_what_the_project_has_and_what_it_lacks(session: Process):
     assert "env.BAKING (Baking)" in session.err
     assert "env.SHELF (<YOUR_KV_NAMESPACE_ID>)" in session.err
-    assert "not supported" in next(line for line in session.err.splitlines() if "env.DB" in line)
+    assert "not supported" in next(line for line in session.err.splitlines() if "env.FILES" in line)
 
 
 def test_an_order_is_baked_paid_and_shelved(session: Process):
@@ -164,13 +164,13 @@ def test_an_error_that_is_not_to_be_retried_fails_the_order(session: Process):
 def test_a_binding_that_wflow_does_not_serve_is_missed_only_when_it_is_used(session: Process):
     answer = session.ask("GET", "/database")
     assert answer.status_code == 500
-    assert "env has no 'DB' yet: wflow does not serve `d1_databases`" in answer.text
+    assert "env has no 'FILES' yet: wflow does not serve `r2_buckets`" in answer.text
 
 
 def test_the_check_notes_what_it_ignores_and_finds_nothing(bakery: World):
     checked = bakery.wflow("check")
     assert checked.code == 0, checked.out + checked.err
-    assert "wrangler.jsonc:12 d1_databases: not supported by wflow yet; ignored" in checked.out + checked.err
+    assert "wrangler.jsonc:12 r2_buckets: not supported by wflow yet; ignored" in checked.out + checked.err
 
 
 def test_a_save_of_the_config_and_of_the_code_is_taken_up(tmp_path: Path):

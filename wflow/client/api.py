@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from wflow.client.answers import Listed, Many, Shown, listed, many, one
+from wflow.client.d1 import D1
 from wflow.client.exchange import Exchange, path_of
 from wflow.client.happenings import Happenings
 from wflow.client.history import Histories
 from wflow.client.instances import Instances
+from wflow.client.kv import Kv
 from wflow.client.logs import Logs
+from wflow.client.queues import Queues
 from wflow.client.remote import Remote
+from wflow.client.resources import Resources
 from wflow.client.scripts import Scripts
+from wflow.client.secrets import Secrets
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,6 +41,11 @@ class Api:
         self.workflows = Workflows(exchange)
         self.instances = Instances(exchange)
         self.scripts = Scripts(exchange)
+        self.resources = Resources(exchange)
+        self.secrets = Secrets(exchange)
+        self.queues = Queues(exchange)
+        self.kv = Kv(exchange)
+        self.d1 = D1(exchange)
         self.tokens = Tokens(exchange)
         self.logs = Logs(exchange)
         self.happenings = Happenings(exchange)

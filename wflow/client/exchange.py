@@ -14,7 +14,7 @@ from wflow.wire import envelope
 from wflow.wire.envelope import PREFIX, REQUEST_ID, Envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from wflow.client.remote import Remote
@@ -63,17 +63,23 @@ class Exchange:
         """Make a request without a body; raises RunnerError."""
         return self._ask(method, path, params=_present(query), timeout=_timeout(timeout_s))
 
-    def tell(self, method: str, path: str, body: object) -> Envelope:
+    def tell(self, method: str, path: str, body: object, *, timeout_s: float = ANSWER_S) -> Envelope:
         """Make a request with a JSON body; raises RunnerError, and UsageError for what is no JSON."""
         try:
             content = msgspec.json.encode(body)
         except (TypeError, UnicodeEncodeError) as wrong:
             raise UsageError(f"this cannot be sent as JSON: {wrong}") from None
-        return self._ask(method, path, content=content, headers={"content-type": "application/json"})
+        headers = {"content-type": "application/json"}
+        return self._ask(method, path, content=content, headers=headers, timeout=_timeout(timeout_s))
 
     def send(self, method: str, path: str, parts: Mapping[str, tuple[str | None, bytes, str]]) -> Envelope:
         """Make a request with a form of parts (file name, bytes, media type); raises RunnerError."""
         return self._ask(method, path, files=dict(parts), timeout=_timeout(DEPLOY_S))
+
+    def pour(self, path: str, pieces: Iterable[bytes]) -> Envelope:
+        """Put a file, as it is read; raises RunnerError."""
+        headers = {"content-type": "application/octet-stream"}
+        return self._ask("PUT", path, content=pieces, headers=headers, timeout=_timeout(DEPLOY_S))
 
     @contextmanager
     def stream(

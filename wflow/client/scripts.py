@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -11,10 +11,14 @@ from wflow.client.answers import Many, Shown, listed_in, many, one
 from wflow.client.exchange import DEPLOY_S, Exchange, path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wflow.client.answers import Listed
     from wflow.client.exchange import Query
+
+
+FIRE_S: Final = 16 * 60.0
+"""How long a handler that is called by hand is waited for: a little longer than it may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,35 @@ class Scripts:
             "annotations": annotations,
         }
         return one(self.exchange.tell("POST", self._path(worker, "deployments"), body))
+
+    def install(self, requirements: Sequence[str]) -> Shown:
+        """Have packages installed for a version to come; `installing` tells how it goes on from there."""
+        path = path_of("accounts", self.exchange.remote.account, "workers", "environments")
+        return one(self.exchange.tell("POST", path, {"requirements": list(requirements)}))
+
+    def installing(self, environment: str, *, after: int = 0) -> Shown:
+        """Tell the `state` of an installation (`installing`, `ready`, `failed` with the `error`).
+
+        Its `lines` from number ``after`` on come along; `next` is the number of the next one.
+        """
+        path = path_of("accounts", self.exchange.remote.account, "workers", "environments", environment)
+        return one(self.exchange.ask("GET", path, query={"after": after}))
+
+    def schedules(self, worker: str) -> Many:
+        """List what fires by the clock, with when that is next."""
+        return listed_in(self.exchange.ask("GET", self._path(worker, "schedules")), "schedules").items
+
+    def fire(
+        self, worker: str, cron: str | None = None, *, workflow: str | None = None, at: int | None = None
+    ) -> Shown:
+        """Fire by hand: the only schedule there is, or that of a ``cron``; ``at`` is the instant it is told.
+
+        Gives the `outcome` (`ok` or `exception`, with the `error`), and the `id` of a workflow's instance.
+        """
+        body = {"cron": cron, "workflow": workflow, "time": at}
+        path = self._path(worker, "schedules", "run")
+        said = {key: value for key, value in body.items() if value is not None}
+        return one(self.exchange.tell("POST", path, said, timeout_s=FIRE_S))
 
     def _path(self, *parts: str) -> str:
         return path_of("accounts", self.exchange.remote.account, "workers", "scripts", *parts)

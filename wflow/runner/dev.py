@@ -10,11 +10,12 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 from wflow import __version__
+from wflow.bundle import prebuild
 from wflow.bundle.declared import declared
 from wflow.config.load import load
-from wflow.config.secrets import dev_vars
+from wflow.config.secrets import dev_vars, missing
 from wflow.errors import LoadError, WflowError
-from wflow.runner import address, hotkeys, watch
+from wflow.runner import address, hotkeys, own_environment, watch
 from wflow.runner.listen import TRIES, bind, closing, serving
 from wflow.runner.lookout import Lookout
 from wflow.runner.peer import Outdated
@@ -23,6 +24,7 @@ from wflow.runner.runner import Runner
 from wflow.runner.serve import following, import_http, stop_signal, until
 from wflow.runner.terminal import Terminal
 from wflow.runner.url import url_of
+from wflow.runtime import clock
 
 if TYPE_CHECKING:
     import socket
@@ -40,7 +42,13 @@ NEXT_S: Final = 0.05
 SHOWN: Final = 3
 """Files that are named when they have changed; the others are counted."""
 KEPT: Final = "The code before it keeps running."
-KINDS: Final = {"kv": "KV Namespace", "workflow": "Workflow"}
+KINDS: Final = {
+    "d1": "D1 Database",
+    "kv": "KV Namespace",
+    "queue": "Queue",
+    "service": "Worker",
+    "workflow": "Workflow",
+}
 
 
 def run(project: Project, options: DevOptions) -> None:
@@ -60,6 +68,8 @@ class _Session:
         self._lookout: Lookout
         self._spare: asyncio.Task[Peer] | None = None
         self._libraries: list[str] = []
+        self._built_at = 0.0
+        self._packages: Path | None = None
 
     async def serve(self) -> None:
         """Come up, load the code, and go on until told to stop."""
@@ -68,7 +78,10 @@ class _Session:
         state = options.persist_to or self._project.root / ".wflow" / "state"
         with closing(bind(options.ip, options.port, tries=TRIES)) as sockets:
             self._runner = runner = await Runner.open(
-                f"sqlite://{state}", state / "versions", tells=True, processes=options.processes
+                f"sqlite://{state}",
+                state / "versions",
+                processes=options.processes,
+                schedules="live" if options.schedules else "never",
             )
             self._lookout = Lookout(runner, terminal)
             self._warm(0)
@@ -86,8 +99,9 @@ class _Session:
     async def _run(self, sockets: list[socket.socket], stopped: asyncio.Event) -> None:
         """Load the code, answer, and reload at every change; one during a reload is taken up after it."""
         url = url_of(self._options.ip, sockets)
-        async with aclosing(watch.changes(self._project.path)) as changes:
+        async with aclosing(watch.changes(self._project.path, self._inputs())) as changes:
             await anext(changes)
+            await self._prebuild(None)
             build = self._read()
             self._show_bindings(build)
             self._terminal.say("⎔ Starting local server...")
@@ -116,6 +130,7 @@ class _Session:
             try:
                 options = self._options
                 self._project = load(path=self._project.path, environment=options.environment)
+                await self._prebuild(paths)
                 build = self._read()
                 loaded = await self._swap(build)
             except WflowError as wrong:
@@ -126,17 +141,41 @@ class _Session:
             self._terminal.info(f"Reloaded in {(time.perf_counter() - began) * 1000:.0f} ms")
             self._lookout.look(build)
 
+    def _inputs(self) -> list[Path]:
+        """Name the folders whose files the project's own build is made of."""
+        build = self._project.build
+        return [(self._project.root / folder).resolve() for folder in build.watch_dir if build.command]
+
+    async def _prebuild(self, changed: set[Path] | None) -> None:
+        """Run the project's own build, unless what changed is none of its inputs, or what it made itself."""
+        inputs = self._inputs()
+        if not inputs:
+            return
+        if changed is not None:
+            news = [path for path in changed if any(path.is_relative_to(folder) for folder in inputs)]
+            if not any(path.exists() and path.stat().st_mtime * 1000 > self._built_at for path in news):
+                return
+        await asyncio.to_thread(prebuild.run, self._project, "dev", self._terminal.say)
+        self._built_at = clock.now()
+
     def _read(self) -> Build:
         """Read the project's secrets and make its build; flags win over files."""
-        secrets, files = dev_vars(self._project)
+        secrets, files = dev_vars(self._project, self._options.env_files)
         for file in files:
             self._terminal.say(f"Using secrets defined in {file.name}")
-        return build_of(self._project, {**secrets, **self._options.vars}, self._runner.now())
+        if lacking := missing(self._project, {**secrets, **self._options.vars}):
+            self._terminal.warn(f"Missing required secrets: {', '.join(lacking)}; write them into .dev.vars")
+        self._packages, note = own_environment.packages(self._project.root)
+        if note is not None:
+            self._terminal.warn(note)
+        given = {**secrets, **self._options.vars}
+        return build_of(self._project, given, self._runner.now(), packages=self._packages)
 
     async def _swap(self, build: Build) -> bool:
         """Load a build in a fresh process and give it the work; the one before it stays if that fails."""
         runner = self._runner
         try:
+            await runner.declare(build)
             peer = await self._loaded(build)
         except WflowError as wrong:
             self._complain(wrong)
@@ -151,6 +190,7 @@ class _Session:
         runner.registry.activate(build)
         runner.fleet.replace(VERSION, peer)
         runner.admission.mended(VERSION)
+        runner.schedules.wake()
         return True
 
     async def _loaded(self, build: Build) -> Peer:
@@ -181,7 +221,7 @@ class _Session:
                 await asyncio.sleep(after_s)
             peer = await self._runner.fleet.spare(self._project.root)
             if self._libraries:
-                peer.warm(self._libraries)
+                peer.warm(self._libraries, self._packages)
             return peer
 
         self._spare = asyncio.get_running_loop().create_task(come_up())
@@ -206,7 +246,7 @@ class _Session:
     def _show_bindings(self, build: Build) -> None:
         entries = {entry.binding: entry.class_name for entry in build.manifest.workflows}
         rows = [
-            (f"env.{one.name} ({entries.get(one.name, one.target)})", KINDS.get(one.kind, one.kind), "local")
+            (f"env.{one.name} ({entries.get(one.name, one.resource)})", KINDS[one.kind], "local")
             for one in declared(build.manifest)
         ]
         variables = {**build.manifest.vars, **dict.fromkeys(build.secrets)}

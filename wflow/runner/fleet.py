@@ -15,6 +15,7 @@ from wflow.link import frames
 from wflow.runner import calls, translate
 from wflow.runner.crew import Crew
 from wflow.runner.debts import Debts
+from wflow.runner.held import Holding
 from wflow.runner.holds import claimed, held
 from wflow.runner.peer import Peer
 from wflow.runner.releases import give_back
@@ -77,6 +78,7 @@ class Fleet:
         self._processes = processes
         self._crews: dict[str, Crew] = {}
         self._holders: dict[int, Peer] = {}
+        self.held = Holding(self._store, releases.wake)
         self._debts = Debts(self._store, self._spawn, self.tell)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._spares: set[Peer] = set()
@@ -84,10 +86,7 @@ class Fleet:
         self._closing = False
 
     async def peer(self, version: str) -> Peer:
-        """Give the runtime of a version with the least to do, started if none is up.
-
-        Raises LoadError and LinkError.
-        """
+        """Give a version's runtime with the least to do, started if none is up; LoadError, LinkError."""
         return await self._crew(version).peer()
 
     def current(self, version: str) -> Peer | None:
@@ -110,13 +109,19 @@ class Fleet:
         crew.reinforce(1)
         return await peer.fetch(request)
 
+    async def handle(self, version: str, kind: str, event: object) -> object:
+        """Hand an event to the runtime of a version with the least to do; see `Peer.handle`.
+
+        Raises LoadError beside.
+        """
+        crew = self._crew(version)
+        peer = await crew.peer()
+        crew.reinforce(1)
+        return await peer.handle(kind, event)
+
     @contextlib.asynccontextmanager
     async def placing(self, version: str, instances: Sequence[int]) -> AsyncIterator[Mapping[int, Peer]]:
-        """Choose a runtime of a version for each of these instances, which count as theirs in the block.
-
-        Who has an instance in memory gets it; else it is the one with the least to do. Raises LoadError and
-        LinkError.
-        """
+        """Choose a version's runtime for each of these instances, see `Crew.placing`."""
         async with self._crew(version).placing(instances) as chosen:
             yield chosen
 
@@ -169,16 +174,21 @@ class Fleet:
         self._spares.discard(peer)
         self._crew(version).replace(peer)
 
+    async def renew(self, version: str) -> None:
+        """Have new processes take over a version that runs, see `Crew.renew`."""
+        if crew := self._crews.get(version):
+            await crew.renew()
+
     def joined(self, peer: Peer) -> None:
         """Hear of one more runtime of a version (its crew tells): there is room for more of its instances."""
         assert peer.build is not None
         for entry in peer.build.manifest.workflows:
             self._releases.wake(entry.name)
 
-    def retire(self, peer: Peer) -> None:
-        """Let a runtime finish what it does, for DRAIN_S, and end it."""
+    def retire(self, peer: Peer, patience_s: float | None = None) -> None:
+        """Let a runtime finish what it does, for DRAIN_S unless it may go on for longer, and end it."""
         self._leaving.add(peer)
-        self._spawn(peer.drain(DRAIN_S))
+        self._spawn(peer.drain(DRAIN_S if patience_s is None else patience_s))
 
     def warm(self, version: str) -> None:
         """Bring the runtime of a version up before anybody waits for it."""
@@ -209,7 +219,7 @@ class Fleet:
         """Hand events that were kept to whoever holds their instances; those of others may be due now."""
         for one in deliveries:
             peer = self.holder(one.key) if one.claimed else None
-            if peer is not None and peer.listens:
+            if peer is not None and peer.listens and not self._debts.owes(peer):
                 peer.send(frames.Deliver(one.key, one.event))
             elif peer is not None:
                 self._debts.owe(peer, one.key)
@@ -290,6 +300,7 @@ class Fleet:
         # What the store cannot take in for now stays in the runtime's memory, which is bounded, and not here.
         is_behind = self._store.pressure.share >= 1
         try:
+            batch = self.held.joined(batch)
             with peer.unheard() if is_behind else contextlib.nullcontext():
                 appended = await self._store.append(batch)
         except WflowError as broken:
@@ -303,21 +314,21 @@ class Fleet:
         refused = {*foreign, *appended.refused}
         for change in commit.changes:
             if change.instance not in refused:
-                self._changed(peer, change)
+                self._changed(peer, change, appended.due)
         self.deliver(appended.deliveries)
+        self.held.committed(batch)
         peer.send(frames.Acked(commit.batch, [*refused]))
         peer.settle()
 
-    def _changed(self, peer: Peer, change: Change) -> None:
+    def _changed(self, peer: Peer, change: Change, due: Sequence[int]) -> None:
         match change:
-            case Rested(instance, at, wake_at, awaits):
+            case Rested(instance, at, wake_at):
                 workflow = self._unhold(peer, instance)
                 if not peer.draining:
                     peer.hot.add(instance)
                 if workflow is not None:
-                    # An event may have come as it went to rest; then it is due now, and only the store knows.
-                    self._releases.due(workflow, at if awaits else wake_at)
-                    self._releases.due(workflow, wake_at)
+                    # An event may have come as it went to rest: only the store knows.
+                    self._releases.due(workflow, at if instance in due else wake_at)
             case Ended(instance) | Held(instance):
                 self._unhold(peer, instance)
             case Rolling() | Told():
@@ -334,6 +345,7 @@ class Fleet:
                 if found is not None and current is not None and current.epoch == hold.epoch:
                     again = claimed(current, found, past)
                     peer.send(frames.Play([translate.turn(again, past.records, past.events)]))
+                    self._debts.owe(peer, hold.key)  # an event that came while this was read was not heard
         except (StoreError, LinkError) as broken:
             # It would wait for these for ever; whoever has them next reads their journals anew.
             self.tell("error", f"{broken.message}; the runtime is started again")
@@ -350,7 +362,8 @@ class Fleet:
         peer.settle()
 
     async def _call(self, peer: Peer, call: frames.Call) -> None:
-        with peer.answering(call):
+        # Another Worker's answer may come from the same runtime, which therefore must be heard meanwhile.
+        with contextlib.nullcontext() if calls.asks_a_worker(peer, call) else peer.answering(call):
             answer = await calls.answer(self._control, peer, call, self.tell)
         peer.send(answer)
 
@@ -375,6 +388,7 @@ class Fleet:
             del self._holders[instance]
         if claim is None:
             return None
+        self.held.forget(instance, claim.epoch)
         self._releases.freed(claim)
         return claim.workflow
 

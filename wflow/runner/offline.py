@@ -78,7 +78,7 @@ class _Server(threading.Thread):
 
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
-        runner = await Runner.open(f"sqlite://{self._folder}", self._folder / "versions")
+        runner = await Runner.open(f"sqlite://{self._folder}", self._folder / "versions", schedules="never")
         try:
             if self._project is not None:
                 runner.registry.activate(build_of(self._project, {}, runner.now()))

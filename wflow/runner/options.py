@@ -30,6 +30,8 @@ class DevOptions:
     log_level: str = "info"
     vars: Mapping[str, str] = field(default_factory=dict)
     """Win over `[vars]` of the config file and over `.dev.vars`."""
+    env_files: tuple[Path, ...] = ()
+    """Files of secrets that are read instead of `.dev.vars` and `.env`, a later one winning."""
     interactive: bool | None = None
     """Whether hotkeys are offered; None when there is a terminal."""
     environment: str | None = None
@@ -37,6 +39,8 @@ class DevOptions:
     """The config file that was named; None when it was found. For reading both again after a change."""
     processes: int = 1
     """Runtime processes that share the instances and the requests."""
+    schedules: bool = True
+    """Whether crons and schedules fire by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from wflow.wire.types import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from wflow.config.model import Project
 
@@ -17,8 +18,13 @@ VERSION: Final = "dev"
 """The one version of a dev session: its instances follow the code as it is saved."""
 
 
-def build_of(project: Project, secrets: Mapping[str, str], now: int) -> Build:
-    """Make the build of a project; raises BundleError for variables that cannot be shipped."""
+def build_of(
+    project: Project, secrets: Mapping[str, str], now: int, *, packages: Path | None = None
+) -> Build:
+    """Make the build of a project, which imports from ``packages`` as well.
+
+    Raises BundleError for variables that cannot be shipped.
+    """
     manifest = manifests.of(project)
     return Build(
         described=Version(
@@ -36,4 +42,5 @@ def build_of(project: Project, secrets: Mapping[str, str], now: int) -> Build:
         root=project.root,
         folder=project.root,
         secrets=dict(secrets),
+        packages=packages,
     )

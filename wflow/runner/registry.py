@@ -14,20 +14,24 @@ from wflow.runner.deployments import point
 from wflow.wire.types import Registered, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wflow.bundle.manifest import WorkflowEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """A version to run: its code is at ``root``, it works in ``folder``, its ``secrets`` join its vars."""
+    """A version to run: its code is at ``root``, it works in ``folder``, its ``secrets`` join its vars.
+
+    It imports from ``packages`` as well, if there are any of its own.
+    """
 
     described: Version
     manifest: Manifest
     root: Path
     folder: Path
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    packages: Path | None = None
 
     @property
     def version(self) -> str:
@@ -62,6 +66,8 @@ class Registry:
         self._beside: dict[str, Beside] = {}
         self._workflows: dict[str, Registered] = {}
         self._retired: set[str] = set()
+        self.on_activate: Callable[[], object] = bool
+        """Called when another build is live."""
 
     def activate(
         self, build: Build, *, beside: Beside | None = None, since: Mapping[str, int] | None = None
@@ -87,6 +93,7 @@ class Registry:
         for entry in build.manifest.workflows:
             self._retired.discard(entry.name)
             self._register(build.described, entry, (since or {}).get(entry.name))
+        self.on_activate()
 
     def retire(self, version: Version, entry: WorkflowEntry, *, since: int) -> None:
         """Add a workflow that no current version declares, as ``version`` did, which was the last."""
@@ -139,6 +146,13 @@ class Registry:
         found = self._workflows.get(name)
         return None if found is None or name in self._retired else found.script_name
 
+    def consumer(self, queue: str) -> str | None:
+        """Name the Worker whose current version consumes a queue; of several the first by name."""
+        for worker in sorted(self.current):
+            if any(entry.queue == queue for entry in self.current[worker].manifest.consumers):
+                return worker
+        return None
+
     def workflow(self, name: str) -> Registered:
         """Get a workflow, retired or not; raises WorkflowNotFound with the names there are."""
         found = self._workflows.get(name)
@@ -180,6 +194,7 @@ class Registry:
             per_key=rules.per_key,
             start_rate=rules.start_rate,
             creation_rate=rules.creation_rate,
+            schedules=entry.schedules or (),
         )
 
 

@@ -192,7 +192,7 @@ class Rehearsals:
             if self._closed:
                 raise LinkError(_STOPPING)
             kept = self._kept
-            if kept is not None and kept.build is build:
+            if kept is not None and kept.build == build:
                 self._kept = None
                 trial = kept
             else:

@@ -10,11 +10,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from wflow import stores
+from wflow.databases import Databases
 from wflow.engine import facts
-from wflow.errors import InvalidInput, LinkError, StoreError
+from wflow.errors import InvalidInput, LinkError, StoreError, TooLarge, WorkerNotFound
 from wflow.runner import tidying
 from wflow.runner.admission import Admission
 from wflow.runner.deployments import point
@@ -24,8 +23,15 @@ from wflow.runner.instances import Instances
 from wflow.runner.migrations import Migrations
 from wflow.runner.notes import Notes
 from wflow.runner.peer import Peer
+from wflow.runner.queues import Queues
+from wflow.runner.queues_delivery import Around
 from wflow.runner.registry import Registry
 from wflow.runner.rehearsals import Rehearsals
+from wflow.runner.resources import declare
+from wflow.runner.schedules import Schedules
+from wflow.runner.sealing import Sealing
+from wflow.runner.secrets import Secrets
+from wflow.runner.vault import Vault
 from wflow.runner.versions import Ask, Offer, Versions
 from wflow.stores.settings import HASH_SEED, SETTINGS
 from wflow.stores.store import Cell
@@ -35,9 +41,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
+    from wflow.bindings.binding import Called
+    from wflow.bindings.effects import Held
+    from wflow.bindings.service import Services
     from wflow.bundle.manifest import Manifest
     from wflow.runner.peer import Listener
     from wflow.runner.registry import Build
+    from wflow.runner.schedules import When
     from wflow.stores.store import Instance, Store
     from wflow.wire import types
     from wflow.wire.types import (
@@ -58,9 +68,8 @@ RETIRE_S: Final = 60.0
 """How often instances are looked for that have been over for longer than they are to be kept."""
 VERSION_KEY: Final = "cloudflare-workers-version-key"
 """The header whose value has a visitor stay with a version, as far as the shares let it."""
-RAISED: Final = "x-wflow-error"
-"""The header by which a runtime says that the body is the traceback of what `fetch` raised."""
-SORRY: Final = b"The Worker failed to answer; its log says why.\n"
+LEFT: Final = 499
+"""What is logged of a request whose client left before there was an answer."""
 
 _STATUSES: Final = frozenset(HTTPStatus)
 
@@ -74,35 +83,43 @@ class Runner:
         folder: Path,
         position: int,
         *,
-        tells: bool,
         peers: Callable[[Listener], Peer] = Peer,
         processes: int = 1,
+        schedules: When = "made up",
     ) -> None:
         """Put it together over an open store; `open` says what is what."""
         self.store = store
-        self._tells = tells
         self.registry = Registry()
         self.feed = Feed(position)
         store.on_commit(self.feed.tell)
         self.notes = Notes(store)
-        self.instances = Instances(store, self.registry, self.feed)
-        self._versions = Versions(store, self.registry, folder)
+        self.databases = Databases(folder.parent / "d1", self.now)
+        self.instances = Instances(store, self.registry, self.feed, self.databases)
+        vault = Vault(store, Sealing(folder.parent))
+        self._versions = Versions(store, self.registry, folder, vault)
+        self.environments = self._versions.environments
         self.admission = Admission(self.instances, self.registry)
         self.fleet = Fleet(self.instances, self, self.notes, self.admission, peers=peers, processes=processes)
+        self.queues = Queues(
+            Around(store=store, registry=self.registry, fleet=self.fleet, notes=self.notes, now=self.now)
+        )
         self.rehearsals = Rehearsals(store, self.registry, self.fleet)
+        self.secrets = Secrets(vault, self.registry, self._versions, self.fleet)
         self._migrations = Migrations(self.instances, self.registry, self, self.rehearsals)
+        self.schedules = Schedules(store, self.registry, self, self.notes, when=schedules)
         self._tasks: list[asyncio.Task[None]] = []
         self._open = asyncio.Event()
         self._open.set()
 
     @classmethod
-    async def open(cls, url: str, folder: Path, *, tells: bool = False, processes: int = 1) -> Runner:
+    async def open(cls, url: str, folder: Path, *, processes: int = 1, schedules: When = "made up") -> Runner:
         """Open the store at ``url`` and register what is deployed there.
 
-        ``folder`` is for the code of versions, each of which has up to so many ``processes``; ``tells`` shows
-        whoever asks what a Worker's `fetch` raised.
+        ``folder`` is for the code of versions, each of which has up to so many ``processes``, and the key of
+        secrets lies beside it; ``schedules`` says whether they fire.
         """
-        return await cls.over(await stores.connect(url), folder, tells=tells, processes=processes)
+        store = await stores.connect(url)
+        return await cls.over(store, folder, processes=processes, schedules=schedules)
 
     @classmethod
     async def over(
@@ -110,14 +127,22 @@ class Runner:
         store: Store,
         folder: Path,
         *,
-        tells: bool = False,
         peers: Callable[[Listener], Peer] = Peer,
         processes: int = 1,
+        schedules: When = "made up",
     ) -> Runner:
         """Take over a ``store`` that is open, as `open` does; ``peers`` make its runtimes."""
         try:
             position = await store.position()
-            runner = cls(store, folder, position, tells=tells, peers=peers, processes=processes)
+            runner = cls(
+                store,
+                folder,
+                position,
+                peers=peers,
+                processes=processes,
+                schedules=schedules,
+            )
+            await runner.secrets.open(runner.now())
             await runner._versions.restore(runner.now())
             runner.fleet.hash_seed = await _hash_seed(store, runner.now())
         except BaseException:
@@ -129,8 +154,9 @@ class Runner:
         """Run instances from now on: those that are unfinished go on by themselves."""
         self.instances.attach(self.admission, self.fleet)
         self._migrations.attach(self.admission, self.fleet)
+        self.queues.execute()
         loop = asyncio.get_running_loop()
-        work = (self.admission.run(self.fleet), self._tidy(), self._retire())
+        work = (self.admission.run(self.fleet), self.schedules.run(), self._tidy(), self._retire())
         self._tasks += [loop.create_task(one) for one in work]
 
     async def close(self) -> None:
@@ -138,10 +164,14 @@ class Runner:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.queues.close()
         self.feed.close()
+        await self.schedules.close()
         await self.rehearsals.close()
+        await self.secrets.close()
         await self.admission.close()
         await self.fleet.close()
+        await self.databases.close()
         await self.notes.close()
         await self.store.close()
 
@@ -151,9 +181,20 @@ class Runner:
         """Tell the time."""
         return self.instances.now()
 
-    async def create(self, workflow: str, wanted: Sequence[Wanted], *, trigger: str) -> list[Made]:
+    @property
+    def services(self) -> Services:
+        """The Workers, for each other."""
+        return self.instances.services
+
+    def effects(self, call: Called) -> Held | None:
+        """Give what the step that calls has done so far."""
+        return self.instances.effects(call)
+
+    async def create(
+        self, workflow: str, wanted: Sequence[Wanted], *, trigger: str, held: Held | None = None
+    ) -> list[Made]:
         """Create instances."""
-        return await self.instances.create(workflow, wanted, trigger=trigger)
+        return await self.instances.create(workflow, wanted, trigger=trigger, held=held)
 
     async def get(self, workflow: str, id_: str) -> Instance:
         """Get an instance."""
@@ -188,7 +229,9 @@ class Runner:
     ) -> Version:
         """Take a bundle in."""
         offer = Offer(worker=worker, bundle=bundle, digest=digest, message=message, author=author, tag=tag)
-        return await self._versions.upload(offer, self.now())
+        version = await self._versions.upload(offer, self.now())
+        await self.declare(self.registry.builds[version.id])
+        return version
 
     async def deploy(
         self, worker: str, bundle: bytes, *, digest: str, message: str, author: str, tag: str = ""
@@ -196,6 +239,7 @@ class Runner:
         """Take a bundle in and make it live."""
         offer = Offer(worker=worker, bundle=bundle, digest=digest, message=message, author=author, tag=tag)
         version = await self._versions.deploy(offer, self.now())
+        await self.declare(self.registry.builds[version.id])
         self._is_live([version.id])
         return version
 
@@ -252,7 +296,7 @@ class Runner:
         began = time.perf_counter()
         status = 500
         try:
-            answer = self._shown(await self._fetch(worker, request))
+            answer = await self._fetch(worker, request)
             status = answer.status
         except InvalidInput:
             status = 404
@@ -260,15 +304,33 @@ class Runner:
         except LinkError:
             status = 503
             raise
+        except TooLarge:
+            status = 413
+            raise
+        except (asyncio.CancelledError, ConnectionError):
+            status = LEFT
+            raise
         finally:
             self._log(request, status, round((time.perf_counter() - began) * 1000))
         return answer
 
+    async def scheduled(self, worker: str, cron: str, at: int) -> object:
+        """Call a Worker's `scheduled` (schedules ask)."""
+        await self._open.wait()
+        if worker not in self.registry.current:
+            raise WorkerNotFound(f"there is no Worker {worker!r} here")
+        version = self.registry.choose(worker).version
+        return await self.fleet.handle(version, "scheduled", {"cron": cron, "scheduledTime": at})
+
     # -- inside ----------------------------------------------------------------------------------------------
 
+    async def declare(self, build: Build) -> None:
+        """Make what the bindings of a build are bound to, if it is not there."""
+        await declare(build.manifest, self.store, self.databases, self.now())
+
     async def build(self, version: str) -> Build:
-        """Give a version's build (the fleet asks)."""
-        return await self._versions.build(version, self.now())
+        """Give a version's build with its secrets (the fleet asks)."""
+        return await self._versions.ready(version, self.now())
 
     def keeping(self, worker: str, version: str) -> AbstractAsyncContextManager[Build]:
         """Give the build of a Worker's version, which stays meanwhile (migrations ask)."""
@@ -285,6 +347,7 @@ class Runner:
 
     def _is_live(self, versions: Sequence[str]) -> None:
         self.admission.wake()
+        self.schedules.wake()
         if self._tasks:
             for version in versions:
                 self.fleet.warm(version)
@@ -300,14 +363,6 @@ class Runner:
         key = next((value for name, value in request.headers if name.lower() == VERSION_KEY), None)
         build = self.registry.choose(worker, None if key is None else point(worker, key))
         return await self.fleet.fetch(build.version, request)
-
-    def _shown(self, answer: HttpAnswer) -> HttpAnswer:
-        """Hide from strangers what a handler raised; its traceback is in the log."""
-        headers = [(name, value) for name, value in answer.headers if name.lower() != RAISED]
-        if len(headers) == len(answer.headers):
-            return answer
-        body = answer.body if self._tells else SORRY
-        return msgspec.structs.replace(answer, headers=headers, body=body)
 
     def _log(self, request: HttpRequest, status: int, took_ms: int) -> None:
         path = urlsplit(request.url).path

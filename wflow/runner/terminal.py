@@ -85,7 +85,7 @@ class Terminal:
     def shown(self, line: Line) -> str:
         """Show a line of the feed as one line of text, plus what does not fit in one below it."""
         mark = self._paint(f"[wflow:{line.level}]", line.level)
-        if line.source == "request":
+        if line.source in {"request", "queue"}:
             return f"{mark} {line.message}"
         parts = [mark, self._clock_at(line.at // 1000)]
         parts += filter(None, (line.workflow, line.instance, line.step, line.message))

@@ -14,6 +14,7 @@ import msgspec
 from wflow.errors import InvalidInput, LinkError, LoadError, StoreError, WorkerNotFound
 from wflow.runner import deployments
 from wflow.runner.deployments import WORKERS
+from wflow.runner.environments import Environments, packages
 from wflow.runner.peer import Peer
 from wflow.runner.registry import Beside
 from wflow.runner.shelf import Shelf
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from wflow.bundle.manifest import Manifest
     from wflow.link import frames
     from wflow.runner.registry import Build, Registry
+    from wflow.runner.vault import Vault
     from wflow.stores.store import Store
 
 KEPT: Final = 100
@@ -64,11 +66,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
 class Versions:
     """The versions of all Workers: what is done with them, one change at a time."""
 
-    def __init__(self, store: Store, registry: Registry, folder: Path) -> None:
-        """Keep them in ``store``, and their code below ``folder``."""
+    def __init__(self, store: Store, registry: Registry, folder: Path, vault: Vault) -> None:
+        """Keep them in ``store``, and their code below ``folder``; their secrets are in the ``vault``."""
+        self._vault = vault
         self._store = store
         self._registry = registry
         self._shelf = Shelf(store, folder)
+        self.environments = Environments(folder.parent / "environments")
         self._numbers: dict[str, int] = {}
         self._in_use: Counter[str] = Counter()
         self._trying = asyncio.Lock()
@@ -89,6 +93,7 @@ class Versions:
             if self._registry.find(name) is None and (name in begun or await self._store.counts(name)):
                 await self._retire(name, one, now)
         await self._shelf.sweep(now)
+        await self.environments.sweep(now)
 
     async def find(self, worker: str, now: int) -> list[Version]:
         """Read a Worker's versions, newest first; raises WorkerNotFound when there is none."""
@@ -133,17 +138,21 @@ class Versions:
             known = self._registry.builds[version] = await self._shelf.build(version, now)
         return known
 
+    async def ready(self, version: str, now: int) -> Build:
+        """Give the build of a version with its secrets, to be run; raises LoadError."""
+        return await self._equipped(await self.build(version, now), now)
+
     @contextlib.asynccontextmanager
     async def keeping(self, worker: str, version: str, now: int) -> AsyncIterator[Build]:
-        """Give the build of a Worker's version, which is not let go of meanwhile.
+        """Give the build of a Worker's version, which is not let go of meanwhile, with its secrets.
 
-        Raises what `get` and `build` do.
+        Raises what `get` and `ready` do.
         """
         self._in_use[version] += 1
         try:
             async with self._changing:  # what is let go right now is gone by then
                 await self.get(worker, version, now)
-                build = await self.build(version, now)
+                build = await self.ready(version, now)
             yield build
         finally:
             self._in_use[version] -= 1
@@ -153,8 +162,8 @@ class Versions:
     async def upload(self, offer: Offer, now: int) -> Version:
         """Take a bundle in, try its import in a process of its own, and keep it; it is not live.
 
-        Raises BundleError, InvalidInput for a name that is another Worker's, LoadError with the user's
-        traceback; then nothing has changed.
+        Raises BundleError, InvalidInput for a name that is another Worker's and for secrets that are missing,
+        LoadError with the user's traceback; then nothing has changed.
         """
         return await self._take_in(offer, None, now)
 
@@ -177,6 +186,11 @@ class Versions:
                 self._check_names(worker, build.manifest)
             return await self._go_live(ordered, builds, ask, before=before, now=now)
 
+    async def _equipped(self, build: Build, now: int) -> Build:
+        """Give a build with its secrets and its packages, which are installed if they are not there."""
+        folder = await self.environments.ready(build.manifest.requirements, build.root)
+        return dataclasses.replace(await self._vault.joined(build, now), packages=packages(folder))
+
     # -- taking in -------------------------------------------------------------------------------------------
 
     async def _take_in(self, offer: Offer, ask: Ask | None, now: int) -> Version:
@@ -184,7 +198,7 @@ class Versions:
         try:
             async with self._trying:
                 build = await self._unpack(offer, version_id, now)
-                await _try(build)
+                await _try(await self._equipped(build, now))
             async with self._changing:
                 build, cells = await self._numbered(build, offer)
                 if ask is None:
@@ -205,6 +219,7 @@ class Versions:
     async def _unpack(self, offer: Offer, version_id: str, now: int) -> Build:
         manifest = await self._shelf.unpack(offer.bundle, version_id, digest=offer.digest)
         self._check_names(offer.worker, manifest)
+        await self._vault.check(offer.worker, manifest.required_secrets, now)
         version = Version(
             id=version_id,
             worker=offer.worker,
@@ -241,6 +256,13 @@ class Versions:
                 raise InvalidInput(
                     f"workflow {entry.name!r} belongs to the Worker {owner!r} on this runner",
                     hint="names of workflows are unique on a runner; choose another one in the config",
+                )
+        for consumer in manifest.consumers:
+            owner = self._registry.consumer(consumer.queue)
+            if owner not in {None, worker}:
+                raise InvalidInput(
+                    f"queue {consumer.queue!r} is consumed by the Worker {owner!r} on this runner",
+                    hint="a queue has one consumer; it is to be in the config of one Worker only",
                 )
 
     # -- being live ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wflow.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from watchfiles import Change
 
@@ -27,8 +27,11 @@ SKIPPED: Final = frozenset(
 )
 
 
-def concerns(path: Path, config: Path) -> bool:
-    """Tell whether a change of ``path`` changes what the project with this config file runs."""
+def concerns(path: Path, config: Path, inputs: Sequence[Path] = ()) -> bool:
+    """Tell whether a change of ``path`` changes what the project with this config file runs.
+
+    All that lies below ``inputs`` does: it is what the project's own build is made of.
+    """
     try:
         below = path.relative_to(config.parent)
     except ValueError:
@@ -38,11 +41,15 @@ def concerns(path: Path, config: Path) -> bool:
     name = below.name
     if name.endswith(".py"):
         return not name.startswith(".#")
+    if any(path.is_relative_to(folder) for folder in inputs):
+        return True
     return len(below.parts) == 1 and (name == config.name or name.startswith(SECRETS))
 
 
-async def changes(config: Path) -> AsyncGenerator[set[Path], None]:
+async def changes(config: Path, inputs: Sequence[Path] = ()) -> AsyncGenerator[set[Path], None]:
     """Watch the project of a config file: yield the paths that changed, each time some did.
+
+    ``inputs`` are folders of which every file counts.
 
     The first set is empty, and tells that the watch has begun: nothing is missed from then on. What changes
     while nobody asks comes all at once. Raises UsageError where the machine cannot watch.
@@ -50,7 +57,7 @@ async def changes(config: Path) -> AsyncGenerator[set[Path], None]:
     from watchfiles import awatch
 
     def wanted(_change: Change, path: str) -> bool:
-        return concerns(Path(path), config)
+        return concerns(Path(path), config, inputs)
 
     found = awatch(
         config.parent,

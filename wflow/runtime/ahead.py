@@ -66,6 +66,7 @@ class Ahead:
         if self._is_outdated(folders):
             raise Outdated
         _print_to(output)
+        self._path = list(sys.path)  # with the project's packages
         code = loader.load(root, manifest)
         _freeze()
         return dataclasses.replace(code, libraries=self._libraries(folders))

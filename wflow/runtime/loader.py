@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 class Code:
     """The user's classes: workflows by their name in the config, and the Worker, if it has one.
 
-    ``libraries`` are modules, none of the project's own, that another process may import ahead of this code.
+    ``entrypoints`` are all its classes that other Workers may call, by name. ``libraries`` are modules, none
+    of the project's own, that another process may import ahead of this code.
     """
 
     workflows: dict[str, type] = field(default_factory=dict)
     worker: type | None = None
+    entrypoints: dict[str, type] = field(default_factory=dict)
     libraries: list[str] = field(default_factory=list)
 
     def handlers(self) -> list[str]:
@@ -42,6 +44,10 @@ class Code:
         return [
             name for name in ("fetch", "scheduled", "queue") if self.worker and _overrides(self.worker, name)
         ]
+
+    def entrypoint(self, name: str) -> type | None:
+        """Find a class that other Workers may call; the Worker itself without a name."""
+        return self.entrypoints.get(name) if name else self.worker
 
 
 def load(root: Path, manifest: Manifest) -> Code:
@@ -53,6 +59,13 @@ def load(root: Path, manifest: Manifest) -> Code:
     # contents.
     sys.dont_write_bytecode = True
     return classes(bring(root, manifest), manifest)
+
+
+def equip(packages: str) -> None:
+    """Let user code import from a folder of packages of its own, if any, before what wflow came with."""
+    if packages:
+        _admit(Path(packages))
+        importlib.invalidate_caches()
 
 
 def bring(root: Path, manifest: Manifest) -> ModuleType:
@@ -69,7 +82,8 @@ def classes(module: ModuleType, manifest: Manifest) -> Code:
     workflows = {
         entry.name: _workflow(module, manifest.main, entry.class_name) for entry in manifest.workflows
     }
-    return Code(workflows=workflows, worker=_worker(module))
+    entrypoints = {name: getattr(module, name) for name in _classes(module, WorkerEntrypoint)}
+    return Code(workflows=workflows, worker=_worker(module), entrypoints=entrypoints)
 
 
 def _admit(*folders: Path) -> None:
@@ -155,7 +169,10 @@ def _hint(error: BaseException, root: Path) -> str | None:
     if error.name == workers.__name__:
         return f"of Cloudflare's `workers`, wflow has {', '.join(workers.__all__)}"
     if isinstance(error, ModuleNotFoundError):
-        return f"install {error.name!r} in the environment that runs wflow, or check the import's spelling"
+        return (
+            f"name the package of {error.name!r} in pyproject.toml or requirements.txt (and install it, for "
+            "`wflow dev`), or check the import's spelling"
+        )
     return None
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from wflow.errors import TooMany
 from wflow.server.auth import admit
+from wflow.server.by_hand import PATHS, ByHand
 from wflow.server.front import Door
 from wflow.server.passes import Passing
 from wflow.server.route import Call, Site
@@ -36,16 +38,17 @@ _log = logging.getLogger("wflow.server")
 def build(host: Host, *, auth: Auth, front: Front) -> App:
     """Make the app of a runner; `front` has the two ways of addressing Workers, DEV and RUNNER."""
     api = Api(Site(host=host, auth=Passing(auth=auth, host=host)), table())
-    return App(api, Door(host, front))
+    return App(api, Door(host, front), ByHand(host, auth) if front.tells else None)
 
 
 class App:
     """The first fork of the way. Neither end lets an error out, so nothing needs to stand before them."""
 
-    def __init__(self, api: Api, door: Door) -> None:
-        """Lead to these two."""
+    def __init__(self, api: Api, door: Door, by_hand: ByHand | None) -> None:
+        """Lead to these; only a dev session has the last one."""
         self.api = api
         self._door = door
+        self._by_hand = by_hand
         self._upgrades = Upgrades(self._lead)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,6 +60,8 @@ class App:
         end: ASGIApp = self._door
         if path.startswith(PREFIX) and (path == PREFIX or path[len(PREFIX)] == "/"):
             end = self.api
+        elif self._by_hand is not None and path in PATHS:
+            end = self._by_hand
         elif path == HEALTH and scope["method"] in {"GET", "HEAD"}:
             end = JSONResponse({"status": "ok"})
         await end(scope, receive, send)
@@ -88,7 +93,7 @@ class Api:
 
     async def _answer(self, request: Request) -> Response:
         scope = request.scope
-        route, parts = self._routes.find(scope["path"], scope["method"])
+        route, parts = self._routes.find(_sent(scope), scope["method"])
         scope["path_params"] = parts
         caller = await admit(self.site.auth, request, route.scope)
         if parts.get("account", ACCOUNT) != ACCOUNT:
@@ -109,11 +114,17 @@ class Api:
             case 401:
                 response.headers["www-authenticate"] = "Bearer"
             case 405:
-                response.headers["allow"] = ", ".join(self._routes.methods(request.scope["path"]))
+                response.headers["allow"] = ", ".join(self._routes.methods(_sent(request.scope)))
             case 429:
                 after_s = error.retry_after_s if isinstance(error, TooMany) else RETRY_AFTER_S
                 response.headers["retry-after"] = str(after_s)
         return response
+
+
+def _sent(scope: Scope) -> str:
+    """Give the path as it was sent: once decoded, a slash within a part looks like one between two."""
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    return raw.decode("latin-1")
 
 
 _REQUEST_ID: Final = REQUEST_ID.encode()

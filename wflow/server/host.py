@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 from wflow.bindings.control import Control
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    import asyncio
+    from collections.abc import Collection, Mapping, Sequence
 
+    from wflow.bindings.queue_records import Consumer, Record
     from wflow.bundle.manifest import Manifest
+    from wflow.errors import LoadError
     from wflow.wire.types import (
         Deployment,
         HttpAnswer,
@@ -17,13 +20,133 @@ if TYPE_CHECKING:
         Registered,
         Rehearsal,
         Rehearsals,
+        Schedule,
         Share,
         Version,
     )
 
 
+class Scheduling(Protocol):
+    """What fires by the clock."""
+
+    def live(self) -> Sequence[Schedule]:
+        """List the schedules of what is live."""
+        ...
+
+    async def fire(self, schedule: Schedule, at: int) -> str | None:
+        """Fire one by hand for the instant ``at``, declared or not; give the id of a workflow's instance.
+
+        Raises what the handler raised (Raised), WorkerNotFound, WorkflowNotFound, LoadError, LinkError,
+        TimeoutError after 15 minutes.
+        """
+        ...
+
+
+class Secrets(Protocol):
+    """The secrets of Workers; what they are is never told."""
+
+    async def find(self, worker: str, now: int) -> Sequence[str]:
+        """Name a Worker's secrets by the alphabet; raises WorkerNotFound."""
+        ...
+
+    async def change(self, worker: str, secrets: Mapping[str, str | None], now: int) -> None:
+        """Set secrets of a Worker, and delete those that are None, all or none; what runs gets them soon.
+
+        Raises InvalidInput for a name that no secret can have, or when they cannot be sealed; TooLarge,
+        TooMany.
+        """
+        ...
+
+    async def delete(self, worker: str, name: str, now: int) -> None:
+        """Delete a secret; raises WorkerNotFound, InvalidInput when there is none."""
+        ...
+
+
+class Queues(Protocol):
+    """The queues of a runner, beside their messages, which are in its store."""
+
+    async def records(self) -> list[Record]:
+        """List them by name."""
+        ...
+
+    async def find(self, id_: str) -> Record | None:
+        """Find one by its id."""
+        ...
+
+    async def keep(self, record: Record) -> None:
+        """Keep one, new or changed."""
+        ...
+
+    async def delete(self, record: Record) -> None:
+        """Delete one with its messages."""
+        ...
+
+    def consumer(self, record: Record) -> Consumer | None:
+        """Say who consumes one."""
+        ...
+
+    def version(self, name: str) -> str:
+        """Name the live version that declares to consume one, and how; empty if none does."""
+        ...
+
+    def producers(self, name: str) -> list[str]:
+        """Name the Workers that send to one."""
+        ...
+
+    def users(self, name: str) -> list[str]:
+        """Name the Workers whose live version names one in any way."""
+        ...
+
+    def purge(self, record: Record, at: int) -> None:
+        """Begin to delete all messages that are there."""
+        ...
+
+    def purged(self, record: Record) -> tuple[int, bool] | None:
+        """Tell when the last purge began, and whether it is done."""
+        ...
+
+
+class Installing(Protocol):
+    """An installation of packages, under way or over."""
+
+    failed: LoadError | None
+    over: asyncio.Event
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What its installer has said, but for what is too long ago."""
+        ...
+
+    @property
+    def first(self) -> int:
+        """The number of the first line that is kept."""
+        ...
+
+
+class Installs(Protocol):
+    """Where versions' packages are installed."""
+
+    def begin(self, requirements: Sequence[str]) -> tuple[str, Installing] | None:
+        """Install these unless they are; give the name of the environment. None when none is needed."""
+        ...
+
+    def find(self, name: str) -> Installing | None:
+        """Find one that was begun."""
+        ...
+
+
 class Host(Control, Protocol):
     """A runner, as the HTTP API sees it."""
+
+    @property
+    def queues(self) -> Queues:
+        """Its queues."""
+        ...
+
+    @property
+    def secrets(self) -> Secrets:
+        """The secrets that its Workers get in `env`."""
+        ...
 
     def workflows(self) -> Sequence[Registered]:
         """List the workflows of all Workers, by name."""
@@ -110,4 +233,14 @@ class Host(Control, Protocol):
 
     async def deployments(self, worker: str) -> Sequence[Deployment]:
         """List a Worker's deployments, newest first: the first is the live one; raises WorkerNotFound."""
+        ...
+
+    @property
+    def schedules(self) -> Scheduling:
+        """What fires by the clock."""
+        ...
+
+    @property
+    def environments(self) -> Installs:
+        """Where versions' packages are installed."""
         ...

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from wflow.errors import Unauthorized
+from wflow.server import signed
 from wflow.server.auth import Auth, Caller
 from wflow.server.host import Host
-from wflow.server.scopes import READ
+from wflow.server.scopes import DEPLOY, READ
 from wflow.server.upgrade import socket_of
 from wflow.stores.store import Cell
 
@@ -37,7 +38,7 @@ _TEXT: Final = re.compile(r"wfs_([0-9]{1,15})_([A-Za-z0-9_-]{43})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passing:
-    """A policy that lets in whom another one does, and those with a pass for the WebSocket they ask for."""
+    """A policy that lets in whom another one does, and who has a pass or a signature for what is asked."""
 
     auth: Auth
     host: Host
@@ -47,6 +48,8 @@ class Passing:
         try:
             return await self.auth.admit(request)
         except Unauthorized:
+            if await signed.is_signed(self.host.store, request, now=self.host.now()):
+                return Caller(id="signed", name="a signed address", scope=DEPLOY)
             if not await self._has_pass(request):
                 raise
         return Caller(id="pass", name="pass", scope=READ)

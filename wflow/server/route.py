@@ -32,6 +32,7 @@ class Site:
     subscribers: int = 0
     terminations: dict[str, Termination] = field(default_factory=dict)
     tokens_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    kv_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

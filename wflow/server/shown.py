@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wflow.engine import status
-from wflow.wire import rates
+from wflow.wire import crons, rates
+from wflow.wire.crons import Cron
 from wflow.wire.shown import Shown, kept_failure, moment, rollback, told, value
 from wflow.wire.wanted import PRIORITY
 
@@ -23,7 +24,7 @@ SOURCE: Final = "api"
 _SUCCESS: Final = {status.COMPLETE: True, status.ERRORED: False, status.TERMINATED: False}
 
 
-def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: int | None) -> Shown:
+def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: int | None, now: int) -> Shown:
     """Show a workflow with its instances per status; its name is its id."""
     return {
         "id": registered.name,
@@ -41,6 +42,9 @@ def workflow(registered: Registered, counts: Mapping[str, int], triggered_at: in
             "success_retention": registered.success_retention_ms,
             "error_retention": registered.error_retention_ms,
         },
+        "schedules": [
+            {"cron": cron, "next_instance": moment(Cron(cron).next(now))} for cron in registered.schedules
+        ],
     }
 
 
@@ -82,9 +86,16 @@ def instance(one: Instance, steps: list[Shown] | None, step_count: int) -> Shown
         **told(one.shown),
         "tags": list(one.tags),
         **_admitted(one),
+        **_scheduled(one),
         "step_count": step_count,
     }
     return shown if steps is None else {**shown, "steps": steps}
+
+
+def _scheduled(one: Instance) -> Shown:
+    """Show what created an instance, if that was a schedule."""
+    found = crons.told(one.id)
+    return {} if found is None else {"schedule": {"cron": found[0], "scheduledTime": found[1]}}
 
 
 def _admitted(one: Instance) -> Shown:
@@ -143,6 +154,28 @@ def resources(manifest: Manifest) -> Shown:
     namespaces = (
         {"type": "kv_namespace", "name": one.binding, "namespace_id": one.id} for one in manifest.kv
     )
+    databases = (
+        {"type": "d1", "name": one.binding, "id": one.id, "database_id": one.id, "database_name": one.name}
+        for one in manifest.d1
+    )
+    queues = (
+        {
+            "type": "queue",
+            "name": one.binding,
+            "queue_name": one.queue,
+            **({} if one.delivery_delay is None else {"delivery_delay": one.delivery_delay}),
+        }
+        for one in manifest.producers
+    )
+    services = (
+        {
+            "type": "service",
+            "name": one.binding,
+            "service": one.service,
+            **({} if one.entrypoint is None else {"entrypoint": one.entrypoint}),
+        }
+        for one in manifest.services
+    )
     variables = (
         {"type": "plain_text", "name": name, "text": given}
         if isinstance(given, str)
@@ -150,7 +183,7 @@ def resources(manifest: Manifest) -> Shown:
         for name, given in manifest.vars.items()
     )
     return {
-        "bindings": [*workflows, *namespaces, *variables],
+        "bindings": [*workflows, *namespaces, *databases, *queues, *services, *variables],
         "script": {
             "etag": manifest.digest,
             "handlers": ["fetch"],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Protocol
+
 import msgspec
 
 from wflow.engine import names
@@ -60,7 +63,8 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
 
     The retentions, in milliseconds, are those of instances that are not created with their own. Of instances
     that have the same at ``concurrency_key``, a dotted path into their params, ``per_key`` run at once;
-    ``start_rate`` leave the queue within a second, and ``creation_rate`` are created.
+    ``start_rate`` leave the queue within a second, and ``creation_rate`` are created. Each of ``schedules``
+    creates one whenever it fires.
     """
 
     name: str
@@ -78,6 +82,15 @@ class Registered(msgspec.Struct, frozen=True, kw_only=True):
     per_key: int | None = None
     start_rate: float | None = None
     creation_rate: float | None = None
+    schedules: tuple[str, ...] = ()
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """When something fires by the clock: an instance of a workflow, or else the Worker's `scheduled`."""
+
+    worker: str
+    cron: str
+    workflow: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,18 +152,44 @@ class Rehearsals(msgspec.Struct, frozen=True, kw_only=True):
     after: int | None = None
 
 
+class Rest(Protocol):
+    """What comes of an answer's body: pieces, until the end; raises LinkError when it breaks off."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Go through it."""
+        ...
+
+    async def aclose(self) -> None:
+        """Want no more of it; whoever gives it is told."""
+        ...
+
+
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for a Worker's `fetch`, with its whole body."""
+    """A request for a Worker's `fetch`.
+
+    ``body`` is all of its body, or what there is of it so far: ``rest`` gives the rest, once. ``entrypoint``
+    is the Worker's class that is asked, "" the Worker itself; ``depth`` is how many Workers it came through.
+    """
 
     method: str
     url: str
     headers: Headers
     body: bytes
+    rest: AsyncIterator[bytes] | None = None
+    entrypoint: str = ""
+    depth: int = 0
 
 
 class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a Worker's `fetch` answered."""
+    """What a Worker's `fetch` answered.
+
+    ``body`` is all of its body, unless ``rest`` gives it: that goes to its end once, or is to be closed;
+    ``length`` is how long it will be, if that is known. ``mishap`` tells of a handler that raised.
+    """
 
     status: int
     headers: Headers
     body: bytes
+    rest: Rest | None = None
+    length: int | None = None
+    mishap: bytes = b""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from wflow.cli import asking, findings, gate, output, remote, shipped, versions
+from wflow.cli import asking, confided, findings, gate, output, packages, provision, remote, shipped, versions
 from wflow.cli.flags import Config, Environment, Json
 from wflow.cli.versions import VersionMessage, VersionTag
 from wflow.errors import RunnerError, UsageError
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from wflow.bundle.manifest import Manifest
     from wflow.bundle.pack import Packed
     from wflow.client.api import Api
+    from wflow.config.model import Project
 
 EXAMPLES = """
 wflow deploy
 wflow deploy --message "retry payments" --tag v1.4.0 -e staging
 wflow deploy --instances stop --sample all
 wflow deploy --dry-run --outdir dist
+wflow deploy --vendor
 """
 
 Sample = Annotated[
@@ -56,18 +58,15 @@ def command(
         ),
     ] = None,
     sample: Sample = str(gate.SAMPLE),
+    vendor: packages.Vendor = False,
+    secrets_file: confided.SecretsFile = None,
     environment: Environment = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    from wflow.bundle import lint, pack
-    from wflow.config import load
-
     wanted = gate.sample(sample)
-    project = load.load(path=config, environment=environment)
-    for note in (*project.notes, *(findings.text(found) for found in lint.lint(project))):
-        output.warn(note)
-    packed = pack.pack(project)
+    project = shipped.built(_read(config, environment), "deploy")
+    packed = packages.packed(project if dry_run else provision.provided(project), vendor=vendor)
     if outdir:
         _write(packed, outdir)
     if not json:
@@ -78,6 +77,8 @@ def command(
     login = remote.login()
     with remote.connect_as(login) as api:
         _mind_split(api, packed.manifest.name, json=json)
+        if secrets_file is not None:
+            confided.upload(api, packed.manifest.name, secrets_file)
         version = _ship(api, packed, message, tag, json=json)
         fit = gate.look(api, packed.manifest.name, version["id"], wanted=wanted)
         choice = _pass(fit, instances, version, json=json) if fit.total else gate.PIN
@@ -92,6 +93,17 @@ def command(
         output.data(f"Migrated {output.count(moved['migrated'], 'instance')}; {moved['stayed']:,} stayed")
     elif fit.misfits < fit.tried:
         output.say("What is unfinished stays where it is; `wflow workflows instances migrate` moves it.")
+
+
+def _read(config: Path | None, environment: str | None) -> Project:
+    """Read the project, and say what the person should know of it."""
+    from wflow.bundle import lint
+    from wflow.config import load
+
+    project = load.load(path=config, environment=environment)
+    for note in (*project.notes, *(findings.text(found) for found in lint.lint(project))):
+        output.warn(note)
+    return project
 
 
 def _mind_split(api: Api, worker: str, *, json: bool) -> None:
@@ -116,8 +128,9 @@ def _mind_split(api: Api, worker: str, *, json: bool) -> None:
 
 def _ship(api: Api, packed: Packed, message: str, tag: str, *, json: bool) -> dict[str, Any]:
     """Upload the bundle as a version that is not live."""
-    begun = perf_counter()
     manifest = packed.manifest
+    packages.install(api, manifest, quiet=json)
+    begun = perf_counter()
     digest = manifest.digest
     version = api.scripts.upload(manifest.name, packed.data, digest=digest, message=message, tag=tag)
     if not json:

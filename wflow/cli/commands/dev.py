@@ -15,6 +15,7 @@ wflow dev
 wflow dev --port 9000 --var GREETING:hello
 wflow dev -e staging --persist-to /tmp/state
 wflow dev --processes auto
+wflow dev --no-schedules
 curl -X POST http://localhost:8787/
 """
 
@@ -46,12 +47,24 @@ Variables = Annotated[
     list[str] | None,
     typer.Option("--var", metavar="KEY:VALUE", help="Set a variable of `env`; may be repeated."),
 ]
+EnvFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--env-file",
+        metavar="FILE",
+        help="Read secrets here instead of `.dev.vars` and `.env`; may be repeated, a later one wins.",
+    ),
+]
 Interactive = Annotated[
     bool | None,
     typer.Option(
         "--show-interactive-dev-session/--no-show-interactive-dev-session",
         help="Offer hotkeys; without a terminal there are none.",
     ),
+]
+Schedules = Annotated[
+    bool,
+    typer.Option("--schedules/--no-schedules", help="Fire crons and schedules when their time comes."),
 ]
 
 
@@ -62,8 +75,10 @@ def command(
     persist_to: PersistTo = None,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to print.")] = "info",
     var: Variables = None,
+    env_file: EnvFiles = None,
     interactive: Interactive = None,
     processes: Processes = "1",
+    schedules: Schedules = True,
     environment: Environment = None,
     config: Config = None,
 ) -> None:
@@ -81,10 +96,12 @@ def command(
             persist_to=persist_to.absolute() if persist_to else None,
             log_level=log_level,
             vars=variables,
+            env_files=tuple(each.absolute() for each in env_file or ()),
             interactive=interactive,
             environment=environment,
             config=config.absolute() if config else None,
             processes=many,
+            schedules=schedules,
         ),
     )
 

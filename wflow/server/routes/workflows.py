@@ -63,7 +63,8 @@ def _version(registered: Registered, one: Version) -> Shown:
 async def _told(host: Host, registered: Registered) -> Shown:
     newest = await host.store.find(registered.name, limit=1)
     counts = await host.store.counts(registered.name)
-    return shown.workflow(registered, counts, newest[0].created_at if newest else None)
+    triggered_at = newest[0].created_at if newest else None
+    return shown.workflow(registered, counts, triggered_at, host.now())
 
 
 routes = [

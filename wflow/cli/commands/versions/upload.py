@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from wflow.cli import findings, output, remote, shipped, versions
+from wflow.cli import confided, findings, output, packages, provision, remote, shipped, versions
 from wflow.cli.flags import Config, Environment, Json
 from wflow.cli.versions import VersionMessage, VersionTag
 
@@ -22,20 +22,25 @@ def command(
     *,
     message: VersionMessage = "",
     tag: VersionTag = "",
+    secrets_file: confided.SecretsFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Do everything but the upload; needs no runner.")
     ] = False,
+    vendor: packages.Vendor = False,
     environment: Environment = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    from wflow.bundle import lint, pack
+    from wflow.bundle import lint
     from wflow.config import load
 
     project = load.load(path=config, environment=environment)
     for note in (*project.notes, *(findings.text(found) for found in lint.lint(project))):
         output.warn(note)
-    packed = pack.pack(project)
+    project = shipped.built(project, "versions upload")
+    if not dry_run:
+        project = provision.provided(project)
+    packed = packages.packed(project, vendor=vendor)
     worker, digest = packed.manifest.name, packed.manifest.digest
     if not json:
         shipped.show(packed)
@@ -45,8 +50,11 @@ def command(
         else:
             output.data("--dry-run: exiting now.")
         return
-    begun = perf_counter()
     with remote.connect() as api:
+        if secrets_file is not None:
+            confided.upload(api, worker, secrets_file)
+        packages.install(api, packed.manifest, quiet=json)
+        begun = perf_counter()
         version = api.scripts.upload(worker, packed.data, digest=digest, message=message, tag=tag)
         if json:
             output.payload(version)
