@@ -12,7 +12,7 @@ from tests.bindings.small_control import SmallControl, link, with_control
 from wflow.bindings import d1
 from wflow.databases import Databases
 from wflow.databases.faults import D1Error
-from wflow.errors import InvalidInput
+from wflow.errors import InvalidInput, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -136,6 +136,41 @@ def test_a_session_goes_on_from_its_bookmark(on_d1):
         ):
             said = await refused(db.with_session(wrong).prepare("SELECT 1").run())
             assert said.startswith("D1_ERROR: Invalid bookmark")
+
+    on_d1(story)
+
+
+def test_what_is_selected_is_read_anew_and_what_follows_a_select_is_written_once(on_d1):
+    async def story(control, db):
+        await db.exec("CREATE TABLE t (a)")
+        for attempt in (1, 2):
+            control.calling = {"instance": 7, "step": "s", "key": "7-s", "epoch": 1, "attempt": attempt}
+            await db.exec("SELECT 1; INSERT INTO t VALUES (1)")
+            await db.prepare("/* ; */ SELECT 1;;INSERT INTO t VALUES (?)").bind(2).run()
+            await db.prepare("WITH one AS (SELECT 3) INSERT INTO t SELECT * FROM one").run()
+            assert await db.prepare("SELECT a FROM t ;").raw() == [[1], [2], [3]]
+
+    on_d1(story)
+
+
+def test_a_write_that_the_disk_refused_does_not_count(on_d1):
+    async def story(control, db):
+        await db.exec("CREATE TABLE t (a)")
+        insert = db.prepare("INSERT INTO t VALUES (1)")
+        control.calling = {"instance": 7, "step": "s", "key": "7-s", "epoch": 1, "attempt": 1}
+        database = await control.databases.open("app")
+
+        async def broken(*_given: object, **_more: object) -> None:
+            raise StoreError("the disk said no")
+
+        working, database.query = database.query, broken
+        with pytest.raises(StoreError):
+            await insert.run()
+        database.query = working
+        await insert.run()
+        control.calling = {**control.calling, "attempt": 2}
+        await insert.run()
+        assert await db.prepare("SELECT count(*) AS c FROM t").first("c") == 1
 
     on_d1(story)
 

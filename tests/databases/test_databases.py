@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 
 import pytest
 
 from tests.databases.asked import Asked
-from wflow.databases import limits
+from wflow.databases import Databases, limits
+from wflow.databases.executing import Statement
 from wflow.databases.faults import CROWDED, D1Overloaded, DatabaseExists, DatabaseNotFound
 from wflow.errors import InvalidInput
 
@@ -78,3 +80,23 @@ async def test_only_so_many_are_open_and_what_rests_longest_is_closed(databases)
     for each in held:
         each.holds -= 1
     assert await Asked(await databases.open("db-0")).rows("SELECT * FROM t") == []
+
+
+async def test_what_a_crash_left_of_a_database_that_was_deleted_is_gone_with_the_next_start(tmp_path, clock):
+    before = Databases(tmp_path / "kept", clock)
+    await (await before.open("app")).query([Statement("CREATE TABLE old (a)")])
+    await before.close()
+    shutil.copytree(tmp_path / "kept" / "app", tmp_path / "files")
+    before = Databases(tmp_path / "kept", clock)
+    await before._ask(lambda catalogue: catalogue.remove("app"))  # and the runner dies
+    await before.close()
+    after = Databases(tmp_path / "kept", clock)
+    await (await after.open("app")).query([Statement("CREATE TABLE old (a)")])
+    await after.delete("app")
+    assert not (tmp_path / "kept" / "app").exists()
+    await after.close()
+    shutil.copytree(tmp_path / "files", tmp_path / "kept" / "app")
+    again = Databases(tmp_path / "kept", clock)
+    found = await (await again.open("app")).query([Statement("SELECT count(*) FROM old")])
+    assert list(found.answers[0].rows()) == [[0]], "what was deleted to its end is not deleted again"
+    await again.close()

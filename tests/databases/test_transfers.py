@@ -66,6 +66,33 @@ async def test_what_is_exported_comes_in_as_it_was(filled, databases):
     assert await other.rows('INSERT INTO "odd ""name;" ("a b") VALUES (1) RETURNING id') == [[3]]
 
 
+async def test_rows_of_any_size_and_those_that_are_searched_come_in_again(asked, databases):
+    await asked.run(
+        "CREATE TABLE docs (id INTEGER PRIMARY KEY, body)",
+        "INSERT INTO docs VALUES (7, 'seven'), (9, 'nine')",
+        "CREATE VIRTUAL TABLE found USING fts5(body, content='docs', content_rowid='id')",
+        "INSERT INTO found (found) VALUES ('rebuild')",
+        "CREATE VIRTUAL TABLE own USING fts5(a)",
+        "INSERT INTO own (rowid, a) VALUES (100, 'hundred')",
+        "CREATE VIRTUAL TABLE words USING fts5vocab(own, 'row')",
+        "CREATE TABLE big (a)",
+        "INSERT INTO big VALUES (randomblob(1900000)), (replace(hex(zeroblob(900000)), '0', char(39)))",
+    )
+    for value in ("a\0" * 300, "it's" * 100_000):
+        await asked.rows("INSERT INTO big VALUES (?)", value)
+    text = await exported(databases, "app")
+    other = Asked(await databases.open((await databases.create("other")).id))
+    await imported(databases, "other", text)
+    for look in (
+        "SELECT rowid FROM found WHERE found MATCH 'nine'",
+        "SELECT rowid, a FROM own",
+        "SELECT term FROM words",
+        "SELECT a, typeof(a) FROM big",
+    ):
+        assert await other.rows(look) == await asked.rows(look), look
+    assert "statement too long" in await other.refusal(f"SELECT '{'x' * 100_000}'")
+
+
 async def test_an_export_has_what_is_asked_for(filled, databases):
     schema = await exported(databases, "app", no_data=True)
     assert 'INSERT INTO "' not in schema
@@ -87,7 +114,7 @@ async def test_an_export_has_what_is_asked_for(filled, databases):
         ("CREATE TABLE one (a); BEGIN; COMMIT;", "To execute a transaction"),
         (b"CREATE TABLE one (a); -- \xff\n", "no UTF-8"),
         (b"SQLite format 3\0...", "a SQLite database, not SQL text"),
-        (f"CREATE TABLE one (a); SELECT '{'x' * 200_000}';", "statement too long"),
+        (f"CREATE TABLE one (a); SELECT '{'x' * 4_200_000}';", "statement too long"),
         ("CREATE TABLE one (a); INSERT INTO one VALUES ('never ends);", "at line 1"),
     ],
 )
@@ -127,10 +154,28 @@ async def test_only_so_many_are_kept_and_those_under_way_are_never_let_go(databa
         await asked.run(f"CREATE TABLE u{number} (a)")
         going.append(await transfers.export(Wanted()))
         going[-1].task = last.task.get_loop().create_future()
-    with pytest.raises(TooMany):
+    assert await transfers.export(Wanted()) is going[-1], "the same of the same moment"
+    with pytest.raises(TooMany, match="of this very state"):
+        await transfers.export(Wanted(no_data=True))
+    await asked.run("CREATE TABLE last (a)")
+    with pytest.raises(TooMany, match="an hour"):
         await transfers.export(Wanted())
     for each in going:
         each.task.set_result({})
+
+
+async def test_imports_go_one_after_the_other(databases, asked):
+    texts = ["CREATE TABLE one (a);", "CREATE TABLE two (a);"]
+    transfers = await databases.transfers("app")
+    names = [transfers.filename(md5(text.encode(), usedforsecurity=False).hexdigest()) for text in texts]
+    for name, text in zip(names, texts, strict=True):
+        await transfers.upload(name, pieces(text.encode()))
+    first = await transfers.ingest(names[0])
+    with pytest.raises(TooMany, match="another import"):
+        await transfers.ingest(names[1])
+    await first.task
+    await (await transfers.ingest(names[1])).task
+    assert await asked.rows("SELECT count(*) FROM one, two") == [[0]]
 
 
 async def exported(databases, name, **wanted):

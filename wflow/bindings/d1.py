@@ -214,7 +214,7 @@ async def _once(
 ) -> Outcome:
     """Run statements; what a step writes is written once, however often the step is made again."""
     database = await control.databases.open(target)
-    if call.instance is None or not call.key:
+    if call.instance is None or not call.key or all(_selects(each.sql) for each in statements):
         return await database.query(statements, since=since)
     attempt = (call.key, call.epoch, call.attempt)
     ticket = control.databases.attempts.take(target, attempt, statements)
@@ -223,6 +223,11 @@ async def _once(
     except Exception:
         ticket.give_back()
         raise
+
+
+def _selects(sql: str) -> bool:
+    """Tell whether a text is one statement that can but read: nothing of it has to be remembered."""
+    return splitting.first_word(sql) == "select" and ";" not in sql.rstrip().removesuffix(";")
 
 
 def _statements(asked: list[Any]) -> list[Statement]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REMEMBERED: Final = 100_000
 """Attempts whose calls are counted; those that called longest ago are forgotten first."""
+_COUNTED: Final = 500_000
+"""Calls of all these; they take some 100 MB then."""
 
 Attempt = tuple[str, int, int]
 """The step's idempotency key, the claim's epoch, and the number of the attempt."""
@@ -65,15 +67,19 @@ class Attempts:
     def __init__(self) -> None:
         """Know of none."""
         self._used: OrderedDict[tuple[str, Attempt], dict[bytes, Counted]] = OrderedDict()
+        self._counted = 0
 
     def take(self, database: str, attempt: Attempt, statements: Sequence[Statement]) -> Ticket:
         """Count the call that an attempt makes now."""
         digest = blake2b(msgspec.msgpack.encode(statements), digest_size=16).digest()
         counted = self._used.setdefault((database, attempt), {})
         self._used.move_to_end((database, attempt))
-        if len(self._used) > REMEMBERED:
-            self._used.popitem(last=False)
-        same = counted.setdefault(digest, Counted())
+        same = counted.get(digest)
+        if same is None:
+            same = counted[digest] = Counted()
+            self._counted += 1
+        while len(self._used) > REMEMBERED or (self._counted > _COUNTED and len(self._used) > 1):
+            self._counted -= len(self._used.popitem(last=False)[1])
         number = same.take()
         named = msgspec.msgpack.encode([attempt[0], digest, number])
         return Ticket(blake2b(named, digest_size=16).digest(), same, number)

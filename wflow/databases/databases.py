@@ -135,6 +135,8 @@ class Databases:
         with _OPENING:
             if self._catalogue is None:
                 self._catalogue = _Catalogue(self.folder)
+                for id_ in self._catalogue.gone():
+                    self._catalogue.clear(id_, self._path(id_))
             catalogue = self._catalogue
         return catalogue.run(ask)
 
@@ -162,6 +164,7 @@ class Databases:
                     await database.close()
                 if remove:
                     await asyncio.to_thread(shutil.rmtree, self._path(id_), ignore_errors=True)
+                    await self._ask(lambda catalogue: catalogue.clear(id_, self._path(id_)))
             finally:
                 if self._closing.get(id_) is task:
                     del self._closing[id_]
@@ -201,6 +204,7 @@ class _Catalogue:
             "CREATE TABLE IF NOT EXISTS databases"
             " (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL) WITHOUT ROWID"
         )
+        self._db.execute("CREATE TABLE IF NOT EXISTS gone (id TEXT PRIMARY KEY) WITHOUT ROWID")
 
     def run(self, ask: Callable[[_Catalogue], T]) -> T:
         with self._lock:
@@ -245,8 +249,25 @@ class _Catalogue:
 
     def remove(self, id_: str) -> About:
         about = self.get(id_)
-        self._db.execute("DELETE FROM databases WHERE id = ?", (about.id,))
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("DELETE FROM databases WHERE id = ?", (about.id,))
+            self._db.execute("INSERT OR IGNORE INTO gone VALUES (?)", (about.id,))
+            self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
         return about
+
+    def gone(self) -> list[str]:
+        """List what was deleted, and may still have its files."""
+        return [id_ for (id_,) in self._db.execute("SELECT id FROM gone")]
+
+    def clear(self, id_: str, folder: Path) -> None:
+        """Remove the files of a database that was deleted; after a crash before any is opened."""
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            self._db.execute("DELETE FROM gone WHERE id = ?", (id_,))
 
     def close(self) -> None:
         self._db.close()

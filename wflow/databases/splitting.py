@@ -38,8 +38,9 @@ class Piece(NamedTuple):
 class Splitter:
     """Takes a text in parts and gives the statements that are whole; what is quoted never ends one."""
 
-    def __init__(self) -> None:
-        """Begin at a text's beginning."""
+    def __init__(self, most: int = limits.STATEMENT_BYTES) -> None:
+        """Begin at a text's beginning; no statement of it may take more than ``most``."""
+        self._most = most
         self._text = ""
         self._seen = 0
         self._line = 1
@@ -48,8 +49,8 @@ class Splitter:
         """Take the next part; raises D1Error for a statement longer than may be."""
         self._text += text
         yield from self._split(last=False)
-        if len(self._text) > limits.STATEMENT_BYTES:
-            raise D1Error("statement too long: SQLITE_TOOBIG", hint="a statement takes 100,000 bytes")
+        if len(self._text) > self._most:
+            raise D1Error("statement too long: SQLITE_TOOBIG", hint=f"a statement takes {self._most:,} bytes")
 
     def close(self) -> Iterator[Piece]:
         """Give the last statement, whose semicolon may be missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import re
+import sqlite3
 import time
 from dataclasses import dataclass, field
 from hashlib import md5
@@ -30,6 +31,8 @@ _AT_ONCE_S: Final = 1.0
 """So long an answer waits for what is nearly done."""
 IMPORT_S: Final = 6 * 3_600.0
 """How long an import may take."""
+_STATEMENT_BYTES: Final = 2 * limits.VALUE_BYTES + limits.STATEMENT_BYTES
+"""A statement of an import: the largest row there may be, as an export writes it."""
 _ETAG: Final = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -40,8 +43,20 @@ class Transfer:
     kind: str
     bookmark: str
     began_at: float = field(default_factory=time.monotonic)
+    wanted: Wanted | None = None
     task: asyncio.Task[dict[str, Any]] | None = None
     path: Path | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is under way."""
+        return self.task is not None and not self.task.done()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it came to nothing."""
+        task = self.task
+        return task is not None and task.done() and (task.cancelled() or task.exception() is not None)
 
     async def settled(self) -> dict[str, Any] | None:
         """Wait a moment; give the result, or None while it goes on. Raises what went wrong."""
@@ -65,9 +80,14 @@ class Transfers:
     # -- out -------------------------------------------------------------------------------------------------
 
     async def export(self, wanted: Wanted) -> Transfer:
-        """Begin to write the database as SQL; raises TooMany."""
+        """Begin to write the database as SQL; raises TooMany. Who wants the same of one moment shares it."""
         database = await self._databases.open(self._id)
-        transfer = Transfer(kind="export", bookmark=await database.bookmark())
+        transfer = Transfer(kind="export", bookmark=await database.bookmark(), wanted=wanted)
+        there = self._kept.get(f"export/{transfer.bookmark}")
+        if there is not None and there.wanted == wanted and not there.failed:
+            return there
+        if there is not None and there.goes_on:
+            raise TooMany("another export of this very state is under way", hint="try again when it is done")
         path = self._place("exports", f"{uuid4().hex}.sql")
         transfer.path = path
 
@@ -124,6 +144,8 @@ class Transfers:
             raise InvalidInput("there is no such upload", hint="PUT it to `upload_url` first")
         database = await self._databases.open(self._id)
         transfer = Transfer(kind="import", bookmark=await database.bookmark())
+        if any(each.kind == "import" and each.goes_on for each in self._kept.values()):
+            raise TooMany("another import into this database is under way", hint="try again when it is done")
 
         async def work() -> dict[str, Any]:
             try:
@@ -172,7 +194,7 @@ class Transfers:
         oldest = sorted(self._kept, key=lambda key: self._kept[key].began_at)
         for key in oldest:
             each = self._kept[key]
-            over = each.task is None or each.task.done()
+            over = not each.goes_on
             aged = time.monotonic() - each.began_at > limits.TRANSFER_S
             if over and (aged or len(self._kept) >= limits.TRANSFERS):
                 del self._kept[key]
@@ -202,6 +224,7 @@ def _exported(opened: Opened, path: Path, wanted: Wanted) -> int:
 def _imported(opened: Opened, path: Path) -> tuple[int, dict[str, Any]]:
     """Run a file's statements one by one; nothing of their results is kept but the sums."""
     count, line = 0, 0
+    usual = opened.db.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, _STATEMENT_BYTES)
     sums = {"duration": 0.0, "rows_read": 0, "rows_written": 0, "changes": 0}
     try:
         for line, sql in _pieces(path):  # noqa: B007 - an error tells it
@@ -213,6 +236,8 @@ def _imported(opened: Opened, path: Path) -> tuple[int, dict[str, Any]]:
         raise D1Error(f"at line {line}: {refused.plain}", hint=refused.hint) from refused
     except UnicodeDecodeError:
         raise D1Error("the file is no UTF-8 text") from None
+    finally:
+        opened.db.setlimit(sqlite3.SQLITE_LIMIT_SQL_LENGTH, usual)
     if not count:
         raise D1Error(NO_SQL)
     last = {"last_row_id": opened.last_row_id, "changed_db": opened.wrote}
@@ -220,7 +245,7 @@ def _imported(opened: Opened, path: Path) -> tuple[int, dict[str, Any]]:
 
 
 def _pieces(path: Path) -> Iterator[tuple[int, str]]:
-    splitter = Splitter()
+    splitter = Splitter(_STATEMENT_BYTES)
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     with path.open("rb") as file:
         while raw := file.read(_READ_BYTES):

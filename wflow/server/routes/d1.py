@@ -47,7 +47,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     With a ``uuid``, which is ours, it is made under that id unless it is there: what a config declares.
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
     uuid: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)] | None = None
     jurisdiction: str | None = None
     primary_location_hint: str | None = None

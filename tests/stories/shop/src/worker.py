@@ -82,13 +82,17 @@ class Clumsy(WorkflowEntrypoint):
 
     async def _stumble(self, instance_id: str, falls: int) -> str:
         tell(self.env.WITNESS, instance_id, "clumsy")
-        # In a file: what an attempt that fails writes to KV is not kept.
-        counted = Path(f"{self.env.WITNESS}.{instance_id}")
-        fallen = int(counted.read_text()) if counted.exists() else 0
-        if fallen < falls:
-            counted.write_text(str(fallen + 1))
-            raise RuntimeError(f"fell {fallen + 1} times")
+        fall(self.env.WITNESS, instance_id, falls)
         return "stands"
+
+
+def fall(witness: str, instance_id: str, falls: int) -> None:
+    """Fall so often, and count it in a file: what an attempt that fails writes to KV is not kept."""
+    counted = Path(f"{witness}.{instance_id}")
+    fallen = int(counted.read_text()) if counted.exists() else 0
+    if fallen < falls:
+        counted.write_text(str(fallen + 1))
+        raise RuntimeError(f"fell {fallen + 1} times")
 
 
 def is_open(gate: str) -> bool:
