@@ -6,11 +6,14 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.runner.stage import until
+from tests.stories.processes import lives
 from wflow.errors import LoadError
 from wflow.runner import environments
 from wflow.runner.environments import Environments, packages
@@ -177,6 +180,22 @@ def test_an_installer_that_hangs_is_ended(tmp_path, monkeypatch):
     play(story())
 
 
+def test_what_an_installer_that_hangs_has_begun_is_ended_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "INSTALL_S", 0.5)
+    witness = tmp_path / "witness"
+    monkeypatch.setattr(
+        environments, "_tool", lambda *_: ["sh", "-c", f"sleep 60 & echo $! > {witness}; wait"]
+    )
+
+    async def story() -> None:
+        with pytest.raises(LoadError, match="took longer than"):
+            await Environments(tmp_path / "environments").ready(["lonely_lib"])
+        child = int(witness.read_text())
+        await until(lambda: not lives(child), "the end of what it has begun")
+
+    play(story())
+
+
 def test_without_an_installer_it_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(environments, "find_spec", lambda _: None)
@@ -215,5 +234,34 @@ def test_what_was_long_unused_goes_and_so_does_what_was_cut_off(tmp_path, index)
         await later.sweep(NOW)
         assert names(folder) == [kept.name]
         assert await later.ready(["other_lib"]) == gone, "and comes again"
+
+    play(story())
+
+
+def test_a_version_that_starts_while_its_packages_are_removed_gets_whole_ones(tmp_path, index, monkeypatch):
+    wheel(index, "lonely_lib")
+    folder = tmp_path / "environments"
+
+    async def story() -> None:
+        there = await Environments(folder).ready(["lonely_lib"])
+        assert there is not None
+        os.utime(there, (0, 0))
+        remove, begun, may_go = shutil.rmtree, threading.Event(), threading.Event()
+
+        def slowly(*args: Any, **options: Any) -> None:
+            begun.set()
+            may_go.wait(20)
+            remove(*args, **options)
+
+        later = Environments(folder)
+        monkeypatch.setattr(shutil, "rmtree", slowly)
+        sweeping = asyncio.ensure_future(later.sweep(NOW))
+        await asyncio.to_thread(begun.wait, 20)
+        installation = later.begin(["lonely_lib"])
+        may_go.set()
+        await sweeping
+        assert installation is not None
+        assert await later.ready(["lonely_lib"]) == there
+        assert (there / "packages" / "lonely_lib.py").is_file()
 
     play(story())

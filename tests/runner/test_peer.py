@@ -446,6 +446,16 @@ def test_what_was_handed_over_is_fresh_until_the_runtime_speaks_of_it(tmp_path, 
     play(story)
 
 
+def test_one_that_was_killed_is_not_spoken_to_though_its_process_is_still_there(tmp_path):
+    async def story(peer: Peer, listener: Listener) -> None:
+        await peer.start(tmp_path)
+        assert peer.alive
+        peer.kill()
+        assert not peer.alive
+
+    play(story)
+
+
 def test_nothing_is_fresh_in_a_runtime_that_is_dead(tmp_path):
     async def story(peer: Peer, listener: Listener) -> None:
         await peer.start(tmp_path)

@@ -359,7 +359,7 @@ def test_a_clock_that_is_set_back_fires_nothing_twice(tmp_path):
     play(story())
 
 
-def test_there_is_a_limit_to_what_is_under_way_and_the_rest_is_told(tmp_path, monkeypatch):
+def test_there_is_a_limit_to_what_is_under_way_and_the_rest_waits_and_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(schedules, "FIRINGS", 2)
 
     async def story() -> None:
@@ -370,7 +370,20 @@ def test_there_is_a_limit_to_what_is_under_way_and_the_rest_is_told(tmp_path, mo
             on.stuck.set()
             await on.quiet()
             assert on.called == [("* * * * *", MINUTE), ("* * * * *", 2 * MINUTE)]
-            assert sum("passed over" in line for line in await on.log()) == 2
+            await on.passes(2_000, 1_000)
+            assert on.called[2:] == [("* * * * *", 4 * MINUTE)]
+            assert sum("this one waits" in line for line in await on.log()) == 1
+
+
+def test_of_many_schedules_at_one_instant_none_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(schedules, "FIRINGS", 2)
+
+    async def story() -> None:
+        async with life(tmp_path) as on:
+            on.deploy([], nightly=[f"0 0 {day},23 * *" for day in range(1, 8)])
+            await on.passes(2 * HOUR + 4 * MINUTE)
+            midnight = START + 2 * HOUR
+            assert sorted(on.created) == [("report", f"0 0 {day},23 * *-{midnight}") for day in range(1, 8)]
 
     play(story())
 

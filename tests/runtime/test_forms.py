@@ -97,6 +97,21 @@ def test_a_form_has_so_many_fields_and_no_more(monkeypatch: pytest.MonkeyPatch):
         parsed("application/x-www-form-urlencoded", b"a=1&" * 5)
 
 
+def test_the_fields_of_an_urlencoded_form_are_counted_before_one_is_made(monkeypatch: pytest.MonkeyPatch):
+    def made(*_: object, **__: object) -> None:
+        raise AssertionError("a field was made")
+
+    monkeypatch.setattr(forms, "parse_qsl", made)
+    with pytest.raises(ValueError, match="more than 1,000 fields"):
+        parsed("application/x-www-form-urlencoded", b"a&" * 1_000_000)
+
+
+def test_a_type_with_a_line_break_is_none_and_begins_no_other_header():
+    form = FormData()
+    form.append("f", File(b"x", "a.txt", "text/plain\r\nx-evil: 1"))
+    assert b"x-evil" not in form.encode()
+
+
 def test_blobs_are_made_of_parts_and_cut():
     async def story() -> None:
         blob = Blob(["a", b"b", Blob("c"), memoryview(b"d")], "text/plain")

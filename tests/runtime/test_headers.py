@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -74,6 +75,13 @@ def test_cookies_are_set_with_all_that_they_may_have():
 def test_what_is_no_name_of_a_cookie_is_refused(name: str):
     with pytest.raises(ValueError, match="is no name of a cookie"):
         Response().set_cookie(name, "1")
+
+
+@pytest.mark.parametrize("attribute", ["path", "domain", "samesite", "expires"])
+def test_an_attribute_of_a_cookie_begins_no_other_one(attribute: str):
+    given: dict[str, Any] = {attribute: "/; domain=evil.example"}
+    with pytest.raises(ValueError, match="semicolon"):
+        Response().set_cookie("a", "b", **given)
 
 
 def test_what_would_begin_another_header_or_has_no_zone_is_refused():

@@ -154,8 +154,15 @@ def test_a_page_of_another_origin_is_refused_and_nothing_is_done(house, origin):
     assert house.run(house.host.store.find("orders")) == []
 
 
-def test_a_page_of_its_own_may_use_it(house):
-    headers = {"host": "localhost:8787", "origin": "http://localhost:8787"}
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_an_image_in_a_page_of_another_origin_asks_in_vain_though_it_has_no_origin(house, site):
+    headers = {"host": "localhost:8787", "sec-fetch-site": site}
+    assert problem(house.api("GET", "/workflows", headers=headers))[:2] == (403, 9109)
+
+
+@pytest.mark.parametrize("site", ["same-origin", "none"])
+def test_a_page_of_its_own_may_use_it(house, site):
+    headers = {"host": "localhost:8787", "origin": "http://localhost:8787", "sec-fetch-site": site}
     assert result(house.api("GET", "/workflows", headers=headers))
 
 

@@ -9,7 +9,7 @@ import pytest
 from wflow.errors import InvalidInput, LinkError
 from wflow.server import visit
 from wflow.server.auth import LoopbackAuth
-from wflow.server.front import RUNNER
+from wflow.server.front import DEV, RUNNER, Door
 from wflow.server.visit import end_to_end, respond
 from wflow.wire.types import HttpAnswer
 
@@ -104,6 +104,12 @@ def test_in_a_dev_session_a_failure_is_told(house, caplog):
     assert answer.headers["x-request-id"] in caplog.text
 
 
+def test_a_line_break_in_a_path_begins_no_other_line_of_the_log(house, caplog):
+    house.host.refuses = RuntimeError("the shelf is empty")
+    house.ask("GET", "/a%0Aerror: all is lost%1B[2J")
+    assert "GET /a%0Aerror%3A%20all%20is%20lost%1B%5B2J failed" in caplog.messages[-1]
+
+
 def test_on_a_runner_a_visitor_is_told_nothing_but_the_request_id(house, caplog):
     house.open(LoopbackAuth(), RUNNER)
     house.run(house.host.deploy("shop", b"", digest="", message="", author=""))
@@ -139,6 +145,33 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(house, monkeypatc
 def test_a_host_that_is_none_is_refused(house, host):
     assert house.ask("GET", "/", headers={"host": host}).status_code == 404
     assert house.host.fetched == []
+
+
+def test_two_hosts_are_refused(house):
+    assert house.ask("GET", "/", headers=[("host", "shop.test"), ("host", "blog.test")]).status_code == 404
+    assert house.host.fetched == []
+
+
+def test_a_path_without_a_slash_does_not_lengthen_the_host(house):
+    scope = {
+        "type": "http",
+        "method": "OPTIONS",
+        "scheme": "http",
+        "path": "*",
+        "raw_path": b"*",
+        "query_string": b"",
+        "headers": [(b"host", b"shop.test")],
+    }
+    said = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        said.append(message["type"])
+
+    house.run(Door(house.host, DEV)(scope, receive, send))
+    assert (house.host.fetched[0][1].url, said[0]) == ("http://shop.test/*", "http.response.start")
 
 
 @pytest.fixture

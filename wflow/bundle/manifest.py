@@ -328,7 +328,7 @@ def _check_schedules(manifest: Manifest) -> None:
 
 
 def _check_requirements(manifest: Manifest) -> None:
-    """Refuse what `pack` writes in no manifest: an installer would read options or files of the machine in it."""
+    """Refuse what `pack` never writes: an installer would find options in it, or files of the machine."""
     if not manifest.requirements:
         return
     from wflow.bundle import requirements

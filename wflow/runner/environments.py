@@ -12,6 +12,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import signal
 import sys
 import sysconfig
 from collections import deque
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 INSTALL_S: Final = 600.0
 """How long an installation may take."""
+INSTALLS: Final = 2
+"""Installations at once; others wait."""
 UNUSED_S: Final = 30 * 86_400.0
 """How long an environment is kept that no runner has used."""
 TOLD_LINES: Final = 1_000
@@ -82,6 +85,7 @@ class Environments:
         """Keep them there."""
         self._folder = folder
         self._known: dict[str, Installation] = {}
+        self._room = asyncio.Semaphore(INSTALLS)
 
     def needs(self, requirements: Sequence[str], root: Path | None = None) -> str | None:
         """Name the environment for these, with wheels that lie in ``root``; None when none is needed."""
@@ -137,13 +141,16 @@ class Environments:
             else:
                 goes = known is None and folder.stat().st_mtime < oldest
             if goes:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                # A version that starts meanwhile must not find half of it.
+                leaving = folder if is_draft else folder.rename(_draft(folder))
+                await asyncio.to_thread(shutil.rmtree, leaving, ignore_errors=True)
 
     async def _install(self, to: Installation, requirements: Sequence[str], root: Path | None) -> None:
         # Beside its place, so that it is there as a whole or not at all.
-        draft = to.folder.with_name(f"{to.folder.name}.{secrets.token_hex(4)}")
+        draft = _draft(to.folder)
         try:
-            await self._run(to, draft, requirements, root)
+            async with self._room:
+                await self._run(to, draft, requirements, root)
             await asyncio.to_thread(_settle, draft, to.folder)
         except LoadError as failed:
             to.failed = failed
@@ -186,7 +193,8 @@ class Environments:
             ) from None
         finally:
             if process.returncode is None:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # what it has begun to build as well
                 await process.wait()
         if code:
             last = "\n".join(f"  {said}" for said in to.lines[-SHOWN_LINES:])
@@ -196,6 +204,11 @@ class Environments:
 def packages(folder: Path | None) -> Path | None:
     """Give the folder to import from, of an environment."""
     return None if folder is None else folder / "packages"
+
+
+def _draft(folder: Path) -> Path:
+    """Name a place beside one, for what is not whole."""
+    return folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
 
 
 def _tool(packages: Path, wanted: Path) -> list[str]:

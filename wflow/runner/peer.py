@@ -107,8 +107,8 @@ class Peer:
 
     @property
     def alive(self) -> bool:
-        """Whether it can be spoken to."""
-        return self._process is not None and not self._channel.closed
+        """Whether it can be spoken to; what is given to one that was killed goes down with it."""
+        return self._process is not None and not self.killed and not self._channel.closed
 
     @property
     def listens(self) -> bool:

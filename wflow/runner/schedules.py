@@ -33,11 +33,13 @@ SCHEDULES: Final = "schedules"
 HANDLER_S: Final = 15 * 60.0
 """How long `scheduled` may take, as with Cloudflare."""
 FIRINGS: Final = 100
-"""Firings under way at once; further ones are passed over, and told."""
+"""Firings under way at once; further ones wait, and are told: of several of one schedule the latest fires."""
 TRIES: Final = 8
 """How often a firing is tried that finds no room, no disk or no runtime, ever more slowly."""
 _LOOK_MS: Final = 60_000
 """The system's clock may be set while we wait by another one."""
+_FULL_MS: Final = 1_000
+"""When those are looked at again for which there was no room."""
 _PAGE: Final = 1_000
 
 When = Literal["made up", "live", "never"]
@@ -71,6 +73,7 @@ class Schedules:
         self._marks: dict[str, int] | None = None
         """When each fired last, or was seen first; None before the store was asked."""
         self._under_way: set[asyncio.Task[None]] = set()
+        self._late: set[str] = set()
         self._changed = asyncio.Event()
 
     def live(self) -> list[Schedule]:
@@ -145,8 +148,10 @@ class Schedules:
         for key, schedule in live.items():
             cron = crons.Cron(schedule.cron)
             if cron.next(marks[key]) <= at and (last := cron.last(at)) is not None:
+                if not self._begin(schedule, last):
+                    due = min(due, at + _FULL_MS)
+                    continue
                 marks[key] = last
-                self._begin(schedule, last)
             due = min(due, cron.next(max(marks[key], at)))
         return due
 
@@ -156,6 +161,7 @@ class Schedules:
         new = live.keys() - marks.keys()
         gone = marks.keys() - live.keys()
         for key in gone:
+            self._late.discard(key)
             del marks[key]  # before its cell: a firing that ends meanwhile must not write it anew
         if self._when == "made up" and (new or gone):
             absent = [Absent(space=SCHEDULES, key=key) for key in gone]
@@ -173,13 +179,19 @@ class Schedules:
             found |= {key: int(cell.value) for key, cell in whole.items()}
         return found
 
-    def _begin(self, schedule: Schedule, at: int) -> None:
+    def _begin(self, schedule: Schedule, at: int) -> bool:
+        """Begin to fire, if there is room for it."""
+        key = _key(schedule)
         if len(self._under_way) >= FIRINGS:
-            self._complain(schedule, at, f"{FIRINGS} firings are under way; this one is passed over")
-            return
+            if key not in self._late:
+                self._late.add(key)
+                self._complain(schedule, at, f"{FIRINGS} firings are under way; this one waits")
+            return False
+        self._late.discard(key)
         task = asyncio.get_running_loop().create_task(self._see_to(schedule, at))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        return True
 
     async def _see_to(self, schedule: Schedule, at: int) -> None:
         """Fire, again where that may help, and note that it is over."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from urllib.parse import parse_qsl
 
 from wflow.runtime.clock import now
 
@@ -18,6 +20,7 @@ FIELD_BYTES: Final = 16 * 1024 * 1024
 OCTETS: Final = "application/octet-stream"
 URLENCODED: Final = "application/x-www-form-urlencoded"
 MULTIPART: Final = "multipart/form-data"
+_TYPE: Final = re.compile(r"[\x20-\x7e]*")
 Octets: TypeAlias = bytes
 """What `bytes` is, where a method has that name."""
 
@@ -35,7 +38,8 @@ class Blob:
         parts: Iterable[object] = (blob_parts,) if single else blob_parts
         self.whole: bytes = b"".join(_bytes(part) for part in parts)
         inherited = blob_parts.content_type if isinstance(blob_parts, Blob) else ""
-        self.content_type: str = content_type or inherited
+        # As in browsers, where another one is none; a line break would begin a header of a form's part.
+        self.content_type: str = content_type if content_type and _TYPE.fullmatch(content_type) else inherited
 
     @property
     def size(self) -> int:
@@ -197,6 +201,8 @@ async def parse(content_type: str | None, read: Callable[[], Awaitable[bytes]]) 
             "Unrecognized Content-Type header value. FormData can only parse the following MIME types: "
             f"{MULTIPART}, {URLENCODED}."
         )
+    if kind == URLENCODED:
+        return _urlencoded(await read())
     from starlette.datastructures import UploadFile
     from starlette.formparsers import MultiPartException
     from starlette.requests import Request
@@ -222,9 +228,14 @@ async def parse(content_type: str | None, read: Callable[[], Awaitable[bytes]]) 
         raise ValueError(f"the body is no form: {wrong.message}") from None
     except (UnicodeError, KeyError) as wrong:
         raise ValueError(f"the body is no form: {wrong}") from None
-    if len(form.items()) > 2 * FORM_FIELDS:
-        raise ValueError(f"the form has more than {FORM_FIELDS:,} fields")
     return form
+
+
+def _urlencoded(whole: bytes) -> FormData:
+    """Read it; the fields are counted before any of them is made."""
+    if whole.count(b"&") >= 2 * FORM_FIELDS:
+        raise ValueError(f"the form has more than {FORM_FIELDS:,} fields")
+    return FormData(parse_qsl(whole.decode(errors="replace"), keep_blank_values=True))
 
 
 def _field(value: object, filename: str | None) -> str | File:

@@ -133,13 +133,15 @@ def cookies_of(header: str | None) -> dict[str, str]:
 
 
 def cookie(name: str, value: str, **attributes: Any) -> str:
-    """Write a value of Set-Cookie, with `set_cookie`'s attributes; raises ValueError for a wrong name."""
+    """Write a value of Set-Cookie, with `set_cookie`'s attributes; raises ValueError for what is none."""
     if not _COOKIE.fullmatch(name):
         raise ValueError(f"{name!r} is no name of a cookie")
     made: cookies.SimpleCookie = cookies.SimpleCookie()
     made[name] = value
     for attribute, said in attributes.items():
         if said is not None and said is not False:
+            if ";" in str(said):
+                raise ValueError(f"a cookie's {attribute} cannot be {said!r}: a semicolon ends it")
             made[name][attribute.replace("_", "-")] = said
     return made[name].OutputString()
 

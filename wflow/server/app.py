@@ -18,6 +18,7 @@ from wflow.server.passes import Passing
 from wflow.server.route import Call, Site
 from wflow.server.table import Table, table
 from wflow.server.upgrade import Upgrades
+from wflow.server.visit import path_of
 from wflow.wire import envelope
 from wflow.wire.envelope import ACCOUNT, PREFIX, REQUEST_ID, NoSuchRoute
 
@@ -106,7 +107,7 @@ class Api:
     def _refusal(self, error: Exception, request: Request, request_id: str) -> Response:
         status = envelope.status_of(error)
         if status == 500:
-            path = request.scope["path"]
+            path = path_of(request.scope)
             _log.error("%s %s failed (request id %s)", request.method, path, request_id, exc_info=error)
         body = envelope.refused(envelope.problem_of(error, request_id))
         response = Response(body, status, media_type=JSON)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,9 @@ class TokenAuth:
 class LoopbackAuth:
     """A dev session's policy: no token, but only from this machine, and from no web page of another origin.
 
-    A page that a browser has loaded from anywhere may send requests to localhost. Its Origin tells; and when
-    it hides behind a name that resolves to 127.0.0.1, its Host does. ``names`` are further names we have.
+    A page that a browser has loaded from anywhere may send requests to localhost. Its Origin tells, or
+    Sec-Fetch-Site where there is none, as of an image; and when it hides behind a name that resolves to
+    127.0.0.1, its Host does. ``names`` are further names we have.
     """
 
     names: frozenset[str] = field(default_factory=frozenset)
@@ -90,6 +92,8 @@ class LoopbackAuth:
         origin = request.headers.get("origin")
         if origin is not None and origin.lower() != f"{request.scope['scheme']}://{host}".lower():
             raise Forbidden(f"a page of {origin} may not use a dev session's API")
+        if request.headers.get("sec-fetch-site", "").lower() in _ELSEWHERE:
+            raise Forbidden("a page of another origin may not use a dev session's API")
         return Caller(id="local", name="local", scope=scopes.ADMIN)
 
 

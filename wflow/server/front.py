@@ -18,7 +18,7 @@ from wflow.link import mishap
 from wflow.server import mishaps
 from wflow.server.host import Host
 from wflow.server.upgrade import socket_of
-from wflow.server.visit import Visit, end_to_end, respond
+from wflow.server.visit import Visit, end_to_end, path_of, respond
 from wflow.wire.envelope import REQUEST_ID
 from wflow.wire.types import HttpAnswer, HttpRequest
 
@@ -100,7 +100,9 @@ class Door:
         body, rest = await visit.body()
         raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
         query = request.scope["query_string"]
-        url = f"{request.scope['scheme']}://{authority}{raw_path.decode('latin-1')}"
+        # `OPTIONS *` has no slash, and the host is not to go on with it.
+        path = "/" + raw_path.decode("latin-1").removeprefix("/")
+        url = f"{request.scope['scheme']}://{authority}{path}"
         given = HttpRequest(
             method=request.method,
             url=f"{url}?{query.decode('latin-1')}" if query else url,
@@ -137,7 +139,7 @@ class Door:
                 return _page(413, _told(error))
         request_id = secrets.token_hex(8)
         _log.error(
-            "%s %s failed (request id %s)", request.method, request.scope["path"], request_id, exc_info=error
+            "%s %s failed (request id %s)", request.method, path_of(request.scope), request_id, exc_info=error
         )
         if isinstance(error, LinkError):
             status, plain = 503, "The Worker's runtime is down for now; try again in a moment."
@@ -159,9 +161,9 @@ def _headers_of(request: Request) -> Headers:
 
 def _authority_of(request: Request) -> str:
     """Give what the client calls us, if it does; raises InvalidInput for what is no host."""
-    given = request.headers.get("host")
-    if given:
-        if not _AUTHORITY.fullmatch(given):
+    given, *more = request.headers.getlist("host") or [""]
+    if given or more:
+        if more or not _AUTHORITY.fullmatch(given):
             raise InvalidInput("the Host header is no host name")
         return given
     server = request.scope.get("server")

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -47,6 +48,7 @@ HOP_BY_HOP: Final = frozenset(
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_PATH_CHARS: Final = 2_000
 _log = logging.getLogger("wflow.server")
 
 
@@ -176,7 +178,7 @@ class Relayed(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except (LinkError, TimeoutError) as broken:
             why = broken.message if isinstance(broken, LinkError) else "the client takes nothing"
-            _log.warning("%s %s broke off: %s", scope["method"], scope["path"], why)
+            _log.warning("%s %s broke off: %s", scope["method"], path_of(scope), why)
         finally:
             await self._rest.aclose()
 
@@ -190,6 +192,11 @@ class Relayed(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         if self._length is not None and sent < self._length:
             raise LinkError(f"the Worker gave {sent:,} of the {self._length:,} bytes that it declared")
+
+
+def path_of(scope: Scope) -> str:
+    """Give a request's path for the log, in which an encoded line break begins no other line."""
+    return quote(scope["path"][:_PATH_CHARS])
 
 
 def end_to_end(headers: Headers) -> Headers:
