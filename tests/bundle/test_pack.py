@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from wflow.bundle import archive, limits, manifest
-from wflow.bundle.pack import pack
+from wflow.bundle.pack import pack, wheels
 from wflow.errors import BundleError
 
 
@@ -126,3 +126,14 @@ def test_a_variable_that_json_cannot_hold_is_refused(project):
 def test_what_a_runner_would_refuse_is_refused_here(project):
     with pytest.raises(BundleError, match="has a slash"):
         pack(project(name="a/b"))
+
+
+def test_wheels_are_shipped_along_and_known_by_their_digests(project, tmp_path):
+    shipped = [tmp_path / "b-1-py3-none-any.whl", tmp_path / "a-1-py3-none-any.whl"]
+    for wheel in shipped:
+        wheel.write_text(wheel.name)
+    packed = pack(project({"wheels.txt": ""}), shipped)
+    digests = [hashlib.sha256(wheel.name.encode()).hexdigest() for wheel in sorted(shipped)]
+    assert list(wheels(packed.manifest)) == digests
+    assert entries(packed)["files/wflow_wheels/a-1-py3-none-any.whl"] == b"a-1-py3-none-any.whl"
+    assert wheels(pack(project({"wheels.txt": ""})).manifest) == ()

@@ -16,7 +16,7 @@ from tests.runner.stage import until
 from tests.stories.processes import lives
 from wflow.errors import LoadError
 from wflow.runner import environments
-from wflow.runner.environments import Environments, packages
+from wflow.runner.environments import Environments, Wheels, packages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,6 +148,24 @@ def test_its_lines_can_be_followed(tmp_path, index):
     play(story())
 
 
+def test_of_many_installations_the_oldest_are_forgotten_and_their_folders_stay(tmp_path, index, monkeypatch):
+    monkeypatch.setattr(environments, "KNOWN", 1)
+    wheel(index, "lonely_lib")
+    wheel(index, "other_lib")
+
+    async def story() -> None:
+        made = Environments(tmp_path / "environments")
+        first = await made.ready(["lonely_lib"])
+        second = await made.ready(["other_lib"])
+        assert first is not None
+        assert second is not None
+        assert (made.find(first.name), made.find(second.name) is not None) == (None, True)
+        (index / "lonely_lib-1.0-py3-none-any.whl").unlink()
+        assert await made.ready(["lonely_lib"]) == first
+
+    play(story())
+
+
 def test_wheels_that_came_along_need_no_index(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/nothing")
     monkeypatch.setenv("UV_INDEX_URL", "http://127.0.0.1:9/nothing")
@@ -156,11 +174,11 @@ def test_wheels_that_came_along_need_no_index(tmp_path, monkeypatch):
 
     async def story() -> None:
         made = Environments(tmp_path / "environments")
-        there = packages(await made.ready(["lonely_lib"], root))
+        there = packages(await made.ready(["lonely_lib"], Wheels(root / "wflow_wheels", ("one",))))
         assert there is not None
         assert "lonely_lib.py" in names(there)
         wheel(root / "wflow_wheels", "lonely_lib", code="OTHER = 1\n")
-        other = packages(await made.ready(["lonely_lib"], root))
+        other = packages(await made.ready(["lonely_lib"], Wheels(root / "wflow_wheels", ("another",))))
         assert other is not None
         assert (other / "lonely_lib.py").read_text() == "OTHER = 1\n"
 

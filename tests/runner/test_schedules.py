@@ -88,7 +88,6 @@ class Life:
     def deploy(self, crons: Sequence[str] | None = None, nightly: Sequence[str] = ()) -> None:
         entry = WorkflowEntry(name="report", class_name="R", binding="R", schedules=tuple(nightly))
         self.registry.activate(build(None if crons is None else tuple(crons), (entry,)))
-        self.schedules.wake()
 
     async def passes(self, span_ms: int, step_ms: int = MINUTE) -> None:
         """Let time pass, and what is due happen on the way."""

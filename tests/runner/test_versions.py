@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -138,6 +138,28 @@ def test_a_bundle_that_is_not_what_it_says_is_refused_and_nothing_is_changed(tmp
             with pytest.raises(InvalidInput, match="the bundle is of 'shop', and was sent for 'market'"):
                 await deploy(on, worker="market")
             assert await kept(on) == before
+
+    asyncio.run(story())
+
+
+def test_an_installation_that_takes_long_holds_up_no_other_upload(tmp_path, monkeypatch):
+    async def story() -> None:
+        async with shipped(tmp_path) as on:
+            installed = asyncio.Event()
+
+            async def ready(requirements: Any, _wheels: Any) -> None:
+                if requirements:
+                    await installed.wait()
+
+            monkeypatch.setattr(on.runner.environments, "ready", ready)
+            needs = on.project / "requirements.txt"
+            needs.write_text("lonely_lib\n")
+            slow = asyncio.create_task(upload(on))
+            await until(lambda: list((tmp_path / "versions").glob("*/code")), "what was unpacked")
+            needs.unlink()
+            assert (await upload(on)).number == 1
+            installed.set()
+            assert (await slow).number == 2
 
     asyncio.run(story())
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from wflow.errors import InvalidInput, LinkError
+from wflow.errors import InvalidInput, LinkError, LoadError
 from wflow.server import visit
 from wflow.server.auth import LoopbackAuth
 from wflow.server.front import DEV, RUNNER, Door
@@ -126,6 +126,24 @@ def test_when_the_runtime_is_down_a_visitor_may_come_again(house):
     house.host.refuses = LinkError("the runtime is gone")
     answer = house.ask("GET", "/")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_code_that_does_not_load_is_told_with_the_users_lines_and_none_of_ours(house, caplog):
+    trace = 'File "worker.py", line 2\n    import nothing\n'
+    house.host.refuses = LoadError("worker.py:2: no module", hint="name it", trace=trace)
+    answer = house.ask("GET", "/")
+    assert answer.status_code == 500
+    assert answer.text == f"worker.py:2: no module\n\n{trace}\nhint: name it\n"
+    assert "failed (request id" in caplog.text
+    assert "worker.py:2: no module" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+def test_a_process_that_died_is_told_without_a_traceback(house, caplog):
+    house.host.refuses = LinkError("the runtime is gone")
+    house.ask("GET", "/")
+    assert "the runtime is gone" in caplog.text
+    assert "Traceback" not in caplog.text
 
 
 def test_a_worker_that_is_not_there_is_not_found(house):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import sqlite3
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.stories.processes import World, lives, wait_for
-from tests.storms.mishaps import count
+from tests.storms.mishaps import count, create, house
 from tests.storms.races import names
 from tests.storms.shelter import STILL_S
 from wflow.engine import values
@@ -28,7 +27,6 @@ LIVES = 2
 """With two deaths each: a step that is cut off by five is not tried again."""
 LINES = 6
 """What the witness hears of a run at the least."""
-BATCH = 100
 COUNTS = {"plain": "2", "flaky": "1", "asks": "1", "end": "there"}
 """What is in KV of a run in the end, by what comes after its id."""
 ENTRIES = {"plain": 2, "flaky": 1, "asks": 1}
@@ -37,11 +35,11 @@ ENTRIES = {"plain": 2, "flaky": 1, "asks": 1}
 
 def effects_storm(folder: Path, runs: int) -> Verdicts:
     """Kill the runtime, then the runner, in the middle of it all, and again; then let it come to an end."""
-    ids, world = names(runs), house(folder)
+    ids, world = names(runs), house(folder, LEDGER)
     for life in range(LIVES):
         with world.dev() as session:
             if life == 0:
-                create(session, ids)
+                create(session, ids, "ledger", {})
             for share in (2 * life + 1, 2 * life + 2):
                 lines = runs * LINES * share // (2 * LIVES + 1)
                 wait_for(lambda: count(world.witness) >= lines, f"{lines} lines", seconds=600)  # noqa: B023
@@ -93,22 +91,6 @@ def faults(kept: dict[str, str], entries: dict[str, int], status: str | None) ->
         if number != ENTRIES.get(kind, 0)
     ]
     return wrong
-
-
-def house(folder: Path) -> World:
-    """Have a person with the project of the storm."""
-    world = World(folder)
-    shutil.copytree(LEDGER, world.project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
-    world.edit("wflow.toml", "/dev/null", str(world.witness))
-    return world
-
-
-def create(session: Process, ids: list[str]) -> None:
-    """Create the instances that count."""
-    with session.api() as api:
-        for start in range(0, len(ids), BATCH):
-            wanted = [{"instance_id": id_} for id_ in ids[start : start + BATCH]]
-            assert len(api.instances.create_batch("ledger", wanted)) == len(wanted)
 
 
 def over(world: World, session: Process, runs: int) -> None:

@@ -28,6 +28,7 @@ SLOW_S = 5.0
 FULL_S = 0.3
 UNLIMITED = resource.RLIM_INFINITY
 BATCH = 100
+PARAMS = {"rounds": ROUNDS, "pause_s": PAUSE_S}
 
 
 def death_of_the_runner(folder: Path, runs: int, *, processes: int = 1) -> Verdicts:
@@ -94,21 +95,20 @@ def let_grow(pid: int, size_bytes: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, UNLIMITED))
 
 
-def house(folder: Path) -> World:
-    """Have a person with the project of the storms, who has not begun yet."""
+def house(folder: Path, project: Path = WEATHER) -> World:
+    """Have a person with the project of a storm, who has not begun yet."""
     world = World(folder)
-    shutil.copytree(WEATHER, world.project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
+    shutil.copytree(project, world.project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
     world.edit("wflow.toml", "/dev/null", str(world.witness))
     return world
 
 
-def create(session: Process, ids: list[str]) -> None:
-    """Create instances of `pairs` over the API."""
-    params = {"rounds": ROUNDS, "pause_s": PAUSE_S}
+def create(session: Process, ids: list[str], workflow: str = "pairs", params: object = PARAMS) -> None:
+    """Create instances of a workflow over the API."""
     with session.api() as api:
         for start in range(0, len(ids), BATCH):
             wanted = [{"instance_id": id_, "params": params} for id_ in ids[start : start + BATCH]]
-            assert len(api.instances.create_batch("pairs", wanted)) == len(wanted)
+            assert len(api.instances.create_batch(workflow, wanted)) == len(wanted)
 
 
 def reached(world: World, instances: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.stories.processes import World, lives, wait_for
-from tests.storms.mishaps import count
+from tests.storms.mishaps import count, create, house
 from tests.storms.races import names
 from tests.storms.shelter import STILL_S
 from wflow.bindings.queue_records import id_of
@@ -31,7 +30,6 @@ RETRIES = 8
 KINDS = ("plain", "order", "poison", "flaky")
 LINES = len(KINDS) + RETRIES
 """What the witness hears of a run at the least."""
-BATCH = 100
 JOBS, DEAD = id_of("jobs"), id_of("dead")
 
 
@@ -44,11 +42,11 @@ class Left(NamedTuple):
 
 def queue_storm(folder: Path, runs: int) -> Verdicts:
     """Kill the runtime, then the runner, in the middle of it all, and again; then let it come to an end."""
-    ids, world, left = names(runs), house(folder), []
+    ids, world, left = names(runs), house(folder, POST), []
     for life in range(LIVES):
         with world.dev() as session:
             if life == 0:
-                create(session, ids)
+                create(session, ids, "sender", {})
             for share in (2 * life + 1, 2 * life + 2):
                 lines = runs * LINES * share // (2 * LIVES + 1)
                 wait_for(lambda: count(world.witness) >= lines, f"{lines} lines", seconds=600)  # noqa: B023
@@ -115,22 +113,6 @@ def messages(world: World, queue: str) -> dict[str, dict[str, str]]:
     with sqlite3.connect(world.state / "wflow.sqlite") as db:
         rows = db.execute("SELECT id, body FROM messages WHERE queue = ?", (queue,))
         return {id_: json.loads(body) for id_, body in rows}
-
-
-def house(folder: Path) -> World:
-    """Have a person with the project of the storm."""
-    world = World(folder)
-    shutil.copytree(POST, world.project, ignore=shutil.ignore_patterns("__pycache__", ".wflow"))
-    world.edit("wflow.toml", "/dev/null", str(world.witness))
-    return world
-
-
-def create(session: Process, ids: list[str]) -> None:
-    """Create the instances that send."""
-    with session.api() as api:
-        for start in range(0, len(ids), BATCH):
-            wanted = [{"instance_id": id_} for id_ in ids[start : start + BATCH]]
-            assert len(api.instances.create_batch("sender", wanted)) == len(wanted)
 
 
 def over(world: World, session: Process, runs: int) -> None:

@@ -37,6 +37,11 @@ class Packed:
         return sum(size for _, size in self.files)
 
 
+def wheels(manifest: Manifest) -> tuple[str, ...]:
+    """Give the digests of the wheels that a bundle ships along, in the order of their names."""
+    return tuple(digest for name, digest in sorted(manifest.files.items()) if name.startswith(f"{WHEELS}/"))
+
+
 def pack(project: Project, wheels: Sequence[Path] = ()) -> Packed:
     """Pack what `tree.walk` finds in the project; the result is a function of names, contents and the config.
 

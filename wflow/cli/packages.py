@@ -47,9 +47,9 @@ def packed(project: Project, *, vendor: bool) -> Packed:
 
 def install(api: Api, manifest: Manifest, *, quiet: bool) -> None:
     """Have the runner install what a version needs before its upload; raises RunnerError if that fails."""
-    from wflow.bundle.pack import WHEELS
+    from wflow.bundle import pack
 
-    if not manifest.requirements or any(name.startswith(f"{WHEELS}/") for name in manifest.files):
+    if not manifest.requirements or pack.wheels(manifest):
         return
     told = api.scripts.install(manifest.requirements)
     if told["state"] == "installing" and not quiet:

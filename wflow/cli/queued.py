@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wflow.cli import output, remote
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -80,3 +82,15 @@ def consumer(
 def named(each: Mapping[str, object]) -> str:
     """Name a consumer."""
     return f"worker:{each['script_name']}" if each["type"] == "worker" else "HTTP Pull Consumer"
+
+
+def add_consumer(
+    name: str, wanted: Mapping[str, object], *, local: bool, port: int | None, json: bool
+) -> None:
+    """Add a consumer to the queue ``name``, and tell."""
+    with remote.connect(local=local, port=port) as api:
+        added = api.queues.add_consumer(name, wanted)
+    if json:
+        output.payload(added)
+    else:
+        output.data(f"Added consumer to queue {name}.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wflow.databases import limits
@@ -110,7 +109,7 @@ class Lane(Generic[R]):
 
 
 class _Job(Generic[R]):
-    __slots__ = ("_lock", "_state", "asked_at", "future", "loop", "resource", "work")
+    __slots__ = ("_lock", "_state", "future", "loop", "resource", "work")
 
     def __init__(
         self, work: Callable[[R], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop
@@ -118,7 +117,6 @@ class _Job(Generic[R]):
         self.work = work
         self.future = future
         self.loop = loop
-        self.asked_at = time.monotonic()
         self.resource: R | None = None
         self._lock = threading.Lock()
         self._state = ""

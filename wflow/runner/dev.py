@@ -190,7 +190,6 @@ class _Session:
         runner.registry.activate(build)
         runner.fleet.replace(VERSION, peer)
         runner.admission.mended(VERSION)
-        runner.schedules.wake()
         return True
 
     async def _loaded(self, build: Build) -> Peer:

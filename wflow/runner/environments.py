@@ -16,24 +16,29 @@ import signal
 import sys
 import sysconfig
 from collections import deque
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import Requirement
 
-from wflow.bundle.pack import WHEELS
+from wflow.bundle import pack
 from wflow.errors import LoadError
 from wflow.runner.spawned import INHERITED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
+
+    from wflow.bundle.manifest import Manifest
 
 INSTALL_S: Final = 600.0
 """How long an installation may take."""
 INSTALLS: Final = 2
 """Installations at once; others wait."""
+KNOWN: Final = 100
+"""Installations that are remembered with what they said; of older ones only the folder is there."""
 UNUSED_S: Final = 30 * 86_400.0
 """How long an environment is kept that no runner has used."""
 TOLD_LINES: Final = 1_000
@@ -44,6 +49,14 @@ _LINE_BYTES: Final = 64 * 1024
 _HINTS: Final = "is its name right, and does the runner reach an index? `wflow deploy --vendor` ships wheels"
 _PASSED: Final = ("PIP_", "UV_")
 _PROXIES: Final = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wheels:
+    """The wheels that a version brings along: where they lie, and what they are."""
+
+    folder: Path
+    digests: tuple[str, ...]
 
 
 class Installation:
@@ -87,19 +100,13 @@ class Environments:
         self._known: dict[str, Installation] = {}
         self._room = asyncio.Semaphore(INSTALLS)
 
-    def needs(self, requirements: Sequence[str], root: Path | None = None) -> str | None:
-        """Name the environment for these, with wheels that lie in ``root``; None when none is needed."""
-        wheels = _wheels(root)
-        if not wheels and all(map(_is_here, requirements)):
-            return None
-        said = [sys.version, sysconfig.get_platform(), *requirements, *map(_digest, wheels)]
-        return hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
-
-    def begin(self, requirements: Sequence[str], root: Path | None = None) -> tuple[str, Installation] | None:
+    def begin(
+        self, requirements: Sequence[str], wheels: Wheels | None = None
+    ) -> tuple[str, Installation] | None:
         """Install these unless they are; give the environment's name. None when none is needed."""
-        name = self.needs(requirements, root)
-        if name is None:
+        if wheels is None and all(map(_is_here, requirements)):
             return None
+        name = _name(requirements, wheels)
         known = self._known.get(name)
         if known is None or not known.stands:
             known = self._known[name] = Installation(self._folder / name)
@@ -107,18 +114,19 @@ class Environments:
                 os.utime(known.folder)
                 known.over.set()
             else:
-                task = asyncio.get_running_loop().create_task(self._install(known, requirements, root))
+                task = asyncio.get_running_loop().create_task(self._install(known, requirements, wheels))
                 _going.add(task)
                 task.add_done_callback(_going.discard)
+            self._forget()
         return name, known
 
     def find(self, name: str) -> Installation | None:
         """Find one that was begun."""
         return self._known.get(name)
 
-    async def ready(self, requirements: Sequence[str], root: Path | None = None) -> Path | None:
+    async def ready(self, requirements: Sequence[str], wheels: Wheels | None = None) -> Path | None:
         """Give the folder with these, once they are there; raises LoadError that shows what went wrong."""
-        begun = self.begin(requirements, root)
+        begun = self.begin(requirements, wheels)
         if begun is None:
             return None
         _, installation = begun
@@ -145,12 +153,18 @@ class Environments:
                 leaving = folder if is_draft else folder.rename(_draft(folder))
                 await asyncio.to_thread(shutil.rmtree, leaving, ignore_errors=True)
 
-    async def _install(self, to: Installation, requirements: Sequence[str], root: Path | None) -> None:
+    def _forget(self) -> None:
+        """Let go of the oldest that are over; whoever needs one finds its folder."""
+        over = [name for name, one in self._known.items() if one.over.is_set()]
+        for name in over[: max(0, len(self._known) - KNOWN)]:
+            del self._known[name]
+
+    async def _install(self, to: Installation, requirements: Sequence[str], wheels: Wheels | None) -> None:
         # Beside its place, so that it is there as a whole or not at all.
         draft = _draft(to.folder)
         try:
             async with self._room:
-                await self._run(to, draft, requirements, root)
+                await self._run(to, draft, requirements, wheels)
             await asyncio.to_thread(_settle, draft, to.folder)
         except LoadError as failed:
             to.failed = failed
@@ -163,16 +177,15 @@ class Environments:
                 to.over.set()
 
     async def _run(
-        self, to: Installation, draft: Path, requirements: Sequence[str], root: Path | None
+        self, to: Installation, draft: Path, requirements: Sequence[str], wheels: Wheels | None
     ) -> None:
         packages = draft / "packages"
         packages.mkdir(parents=True)
         wanted = draft / "requirements.txt"
         wanted.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
         line = _tool(packages, wanted)
-        if _wheels(root):
-            assert root is not None
-            line += ["--no-index", "--find-links", str(root / WHEELS)]
+        if wheels is not None:
+            line += ["--no-index", "--find-links", str(wheels.folder)]
         process = await asyncio.create_subprocess_exec(
             *line,
             cwd=draft,
@@ -199,6 +212,12 @@ class Environments:
         if code:
             last = "\n".join(f"  {said}" for said in to.lines[-SHOWN_LINES:])
             raise LoadError(f"the packages of the project cannot be installed:\n{last}", hint=_HINTS)
+
+
+def shipped(manifest: Manifest, root: Path) -> Wheels | None:
+    """Give the wheels that a version brings along, whose code is at ``root``; None when it brings none."""
+    digests = pack.wheels(manifest)
+    return Wheels(root / pack.WHEELS, digests) if digests else None
 
 
 def packages(folder: Path | None) -> Path | None:
@@ -269,12 +288,11 @@ def _is_here(line: str) -> bool:
     return wanted.specifier.contains(found, prereleases=True)
 
 
-def _wheels(root: Path | None) -> list[Path]:
-    return [] if root is None else sorted((root / WHEELS).glob("*.whl"))
-
-
-def _digest(wheel: Path) -> str:
-    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+def _name(requirements: Sequence[str], wheels: Wheels | None) -> str:
+    """Name the environment of these."""
+    shipped = () if wheels is None else wheels.digests
+    said = [sys.version, sysconfig.get_platform(), *requirements, *shipped]
+    return hashlib.sha256("\0".join(said).encode()).hexdigest()[:32]
 
 
 _going: set[asyncio.Task[None]] = set()

@@ -48,7 +48,7 @@ class Queues:
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._purges: dict[str, tuple[int, asyncio.Task[None]]] = {}
-        self._registry.on_activate = self._changed.set
+        self._registry.on_activate.append(self._changed.set)
         self._store.queues.on_arrival(self._arrived)
 
     def execute(self) -> None:

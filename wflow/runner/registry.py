@@ -66,8 +66,8 @@ class Registry:
         self._beside: dict[str, Beside] = {}
         self._workflows: dict[str, Registered] = {}
         self._retired: set[str] = set()
-        self.on_activate: Callable[[], object] = bool
-        """Called when another build is live."""
+        self.on_activate: list[Callable[[], object]] = []
+        """Each is called when another build is live."""
 
     def activate(
         self, build: Build, *, beside: Beside | None = None, since: Mapping[str, int] | None = None
@@ -93,7 +93,8 @@ class Registry:
         for entry in build.manifest.workflows:
             self._retired.discard(entry.name)
             self._register(build.described, entry, (since or {}).get(entry.name))
-        self.on_activate()
+        for heard in self.on_activate:
+            heard()
 
     def retire(self, version: Version, entry: WorkflowEntry, *, since: int) -> None:
         """Add a workflow that no current version declares, as ``version`` did, which was the last."""

@@ -347,7 +347,6 @@ class Runner:
 
     def _is_live(self, versions: Sequence[str]) -> None:
         self.admission.wake()
-        self.schedules.wake()
         if self._tasks:
             for version in versions:
                 self.fleet.warm(version)

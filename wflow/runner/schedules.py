@@ -75,6 +75,7 @@ class Schedules:
         self._under_way: set[asyncio.Task[None]] = set()
         self._late: set[str] = set()
         self._changed = asyncio.Event()
+        registry.on_activate.append(self._changed.set)
 
     def live(self) -> list[Schedule]:
         """List the schedules of what is live."""
@@ -87,10 +88,6 @@ class Schedules:
                 own = dict.fromkeys(entry.schedules or ())
                 found += [Schedule(build.worker, cron, entry.name) for cron in own]
         return found
-
-    def wake(self) -> None:
-        """Look again: another version is live."""
-        self._changed.set()
 
     async def run(self) -> None:
         """Fire for ever."""

@@ -14,7 +14,7 @@ import msgspec
 from wflow.errors import InvalidInput, LinkError, LoadError, StoreError, WorkerNotFound
 from wflow.runner import deployments
 from wflow.runner.deployments import WORKERS
-from wflow.runner.environments import Environments, packages
+from wflow.runner.environments import Environments, packages, shipped
 from wflow.runner.peer import Peer
 from wflow.runner.registry import Beside
 from wflow.runner.shelf import Shelf
@@ -188,7 +188,8 @@ class Versions:
 
     async def _equipped(self, build: Build, now: int) -> Build:
         """Give a build with its secrets and its packages, which are installed if they are not there."""
-        folder = await self.environments.ready(build.manifest.requirements, build.root)
+        wheels = shipped(build.manifest, build.root)
+        folder = await self.environments.ready(build.manifest.requirements, wheels)
         return dataclasses.replace(await self._vault.joined(build, now), packages=packages(folder))
 
     # -- taking in -------------------------------------------------------------------------------------------
@@ -198,7 +199,9 @@ class Versions:
         try:
             async with self._trying:
                 build = await self._unpack(offer, version_id, now)
-                await _try(await self._equipped(build, now))
+            equipped = await self._equipped(build, now)  # which may take minutes
+            async with self._trying:
+                await _try(equipped)
             async with self._changing:
                 build, cells = await self._numbered(build, offer)
                 if ask is None:

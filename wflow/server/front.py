@@ -13,7 +13,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from wflow.errors import InvalidInput, LinkError, TooLarge, WflowError
+from wflow.errors import InvalidInput, LinkError, LoadError, TooLarge, WflowError
 from wflow.link import mishap
 from wflow.server import mishaps
 from wflow.server.host import Host
@@ -138,8 +138,15 @@ class Door:
             case TooLarge():
                 return _page(413, _told(error))
         request_id = secrets.token_hex(8)
+        # Where in our own code it was raised says nothing of code that does not load, or a process that died.
+        is_theirs = isinstance(error, LoadError | LinkError)
         _log.error(
-            "%s %s failed (request id %s)", request.method, path_of(request.scope), request_id, exc_info=error
+            "%s %s failed (request id %s)%s",
+            request.method,
+            path_of(request.scope),
+            request_id,
+            f": {error.message}" if isinstance(error, WflowError) else "",
+            exc_info=None if is_theirs else error,
         )
         if isinstance(error, LinkError):
             status, plain = 503, "The Worker's runtime is down for now; try again in a moment."
@@ -173,7 +180,9 @@ def _authority_of(request: Request) -> str:
 def _told(error: Exception) -> str:
     if not isinstance(error, WflowError):
         return f"{type(error).__name__}: {error}"
-    return error.message if error.hint is None else f"{error.message}\n\nhint: {error.hint}"
+    trace = error.trace.rstrip() if isinstance(error, LoadError) else ""
+    hint = "" if error.hint is None else f"hint: {error.hint}"
+    return "\n\n".join(filter(None, (error.message, trace, hint)))
 
 
 def _page(status: int, text: str) -> Response:

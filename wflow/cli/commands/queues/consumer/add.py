@@ -6,9 +6,17 @@ from typing import Annotated
 
 import typer
 
-from wflow.cli import output, remote
 from wflow.cli.flags import Json, Local, LocalPort
-from wflow.cli.queued import BatchSize, DeadLetters, QueueName, Retries, RetryDelay, ScriptName, consumer
+from wflow.cli.queued import (
+    BatchSize,
+    DeadLetters,
+    QueueName,
+    Retries,
+    RetryDelay,
+    ScriptName,
+    add_consumer,
+    consumer,
+)
 
 EXAMPLES = """
 wflow queues consumer add jobs my-worker
@@ -48,9 +56,4 @@ def command(
         max_concurrency=concurrency,
         retry_delay=retry_delay,
     )
-    with remote.connect(local=local, port=port) as api:
-        added = api.queues.add_consumer(name, wanted)
-    if json:
-        output.payload(added)
-    else:
-        output.data(f"Added consumer to queue {name}.")
+    add_consumer(name, wanted, local=local, port=port, json=json)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from wflow.cli import output, remote
 from wflow.cli.flags import Json, Local, LocalPort
-from wflow.cli.queued import BatchSize, DeadLetters, QueueName, Retries, RetryDelay, consumer
+from wflow.cli.queued import BatchSize, DeadLetters, QueueName, Retries, RetryDelay, add_consumer, consumer
 
 EXAMPLES = """
 wflow queues consumer http add jobs
@@ -45,9 +44,4 @@ def command(
         visibility_timeout_ms=None if visibility is None else visibility * 1000,
         retry_delay=retry_delay,
     )
-    with remote.connect(local=local, port=port) as api:
-        added = api.queues.add_consumer(name, wanted)
-    if json:
-        output.payload(added)
-    else:
-        output.data(f"Added consumer to queue {name}.")
+    add_consumer(name, wanted, local=local, port=port, json=json)
